@@ -1,0 +1,4 @@
+//! corecast: a push server that holds very many long-lived TLS and WebSocket connections on few
+//! cores.
+
+pub mod base;
