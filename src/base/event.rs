@@ -46,6 +46,12 @@ pub trait Handler {
     fn poll_request(&mut self) -> Option<Request>;
 }
 
+/// A stream that can also say that nothing more will be written.
+pub trait Stream: Read + Write {
+    /// Ends the writing direction and leaves the reading one open.
+    fn finish(&mut self) -> Result<(), Error>;
+}
+
 /// What a handler asks of its loop.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Request {

@@ -9,7 +9,7 @@ pub mod time;
 pub mod wheel;
 
 pub use bytes::{Input, Shared};
-pub use event::{Handler, Origin, Readiness, Request, Wake};
+pub use event::{Handler, Origin, Readiness, Request, Stream, Wake};
 pub use map::{Map, Seed, Set};
 pub use rng::Rng;
 pub use slab::{Key, Slab};

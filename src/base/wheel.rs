@@ -10,6 +10,8 @@ use super::{Key, Tick};
 #[derive(Debug)]
 pub struct Wheel {
     slots: Box<[Vec<Key>]>,
+    /// One bit a slot: whether it holds entries, so that the next one is found in a few words.
+    occupied: [u64; Self::WORDS as usize],
     /// Every slot up to this tick has been emptied.
     swept: Tick,
     len: usize,
@@ -18,10 +20,12 @@ pub struct Wheel {
 impl Wheel {
     /// How far the wheel reaches, in ticks: 64 s, longer than the deadlines of a connection.
     pub const REACH: u32 = 512;
+    const WORDS: u32 = Self::REACH / u64::BITS;
 
     /// An empty wheel that starts at `now`.
     pub fn new(now: Tick) -> Self {
-        Self { slots: (0..Self::REACH).map(|_| Vec::new()).collect(), swept: now, len: 0 }
+        let slots = (0..Self::REACH).map(|_| Vec::new()).collect();
+        Self { slots, occupied: [0; Self::WORDS as usize], swept: now, len: 0 }
     }
 
     /// Makes `key` come round at `due`, or as late before it as the wheel reaches; never before the
@@ -29,6 +33,7 @@ impl Wheel {
     pub fn schedule(&mut self, key: Key, due: Tick) -> Tick {
         let due = due.clamp(self.swept.after(1), self.swept.after(Self::REACH - 1));
         self.slot(due).push(key);
+        *self.word(due) |= Self::bit(due);
         self.len += 1;
         due
     }
@@ -39,6 +44,10 @@ impl Wheel {
         let ticks = now.0.saturating_sub(self.swept.0).min(Self::REACH);
         for tick in 1..=ticks {
             let tick = self.swept.after(tick);
+            if *self.word(tick) & Self::bit(tick) == 0 {
+                continue;
+            }
+            *self.word(tick) &= !Self::bit(tick);
             let before = due.len();
             let slot = self.slot(tick);
             due.append(slot);
@@ -56,9 +65,24 @@ impl Wheel {
         if self.len == 0 {
             return None;
         }
-        (1..=Self::REACH)
-            .map(|ahead| self.swept.after(ahead))
-            .find(|tick| self.slots.get(Self::index(*tick)).is_some_and(|slot| !slot.is_empty()))
+        let from = self.swept.after(1);
+        let word_of = |step: u32| (from.0 / u64::BITS + step) % Self::WORDS;
+        // The first word is looked at twice: its upper bits first, its lower bits after a round.
+        for step in 0..=Self::WORDS {
+            let word = self.occupied.get(word_of(step) as usize).copied().unwrap_or(0);
+            let upper = u64::MAX << (from.0 % u64::BITS);
+            let word = match step {
+                0 => word & upper,
+                Self::WORDS => word & !upper,
+                _ => word,
+            };
+            if word != 0 {
+                let found = word_of(step) * u64::BITS + word.trailing_zeros();
+                let ahead = (found + Self::REACH - from.0 % Self::REACH) % Self::REACH;
+                return Some(from.after(ahead));
+            }
+        }
+        None
     }
 
     /// How many entries there are.
@@ -73,6 +97,14 @@ impl Wheel {
 
     fn slot(&mut self, tick: Tick) -> &mut Vec<Key> {
         self.slots.get_mut(Self::index(tick)).expect("an index is taken modulo the length")
+    }
+
+    fn word(&mut self, tick: Tick) -> &mut u64 {
+        self.occupied.get_mut(Self::index(tick) / 64).expect("a slot has its bit")
+    }
+
+    const fn bit(tick: Tick) -> u64 {
+        1 << (tick.0 % u64::BITS)
     }
 
     const fn index(tick: Tick) -> usize {
@@ -129,6 +161,17 @@ mod tests {
         assert_eq!(expired(&mut wheel, 100_000).len(), 399);
         assert!(wheel.is_empty());
         assert_eq!(wheel.schedule(key(1), Tick(1)), Tick(100_001));
+    }
+
+    #[test]
+    fn the_next_entry_is_found_wherever_the_wheel_stands() {
+        for start in [0, 1, 63, 64, 500, 511, 512, 1_000] {
+            for ahead in 1..Wheel::REACH {
+                let mut wheel = Wheel::new(Tick(start));
+                wheel.schedule(key(1), Tick(start + ahead));
+                assert_eq!(wheel.next(), Some(Tick(start + ahead)), "{ahead} after {start}");
+            }
+        }
     }
 
     #[test]
