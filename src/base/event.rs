@@ -93,9 +93,18 @@ impl Readiness {
     /// Writing may take bytes.
     pub const WRITABLE: Self = Self(2);
 
+    /// The peer writes no more: reading goes on until the end has been seen. Without this, a read
+    /// that took all there was would leave the end behind it unseen, since no edge follows.
+    pub const ENDED: Self = Self(4);
+
     /// Whether reading is worth a try.
     pub const fn is_readable(self) -> bool {
-        self.0 & Self::READABLE.0 != 0
+        self.0 & (Self::READABLE.0 | Self::ENDED.0) != 0
+    }
+
+    /// Whether reading should go on until the end of the stream.
+    pub const fn is_ended(self) -> bool {
+        self.0 & Self::ENDED.0 != 0
     }
 
     /// Whether writing is worth a try.
@@ -127,5 +136,6 @@ mod tests {
         let both = Readiness::READABLE | Readiness::WRITABLE;
         assert!(both.is_readable() && both.is_writable());
         assert!(!Readiness::READABLE.is_writable());
+        assert!(Readiness::ENDED.is_readable() && !Readiness::READABLE.is_ended());
     }
 }
