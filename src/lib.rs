@@ -2,3 +2,4 @@
 //! cores.
 
 pub mod base;
+pub mod config;

@@ -1,0 +1,245 @@
+//! As meant: values that can be used as they are.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::raw::{RawConfig, Written};
+use super::{ConfigError, rules};
+
+/// What is served where, by how many, under which limits.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// Where http and ws are served.
+    pub listen: Vec<SocketAddr>,
+    /// Where https and wss are served.
+    pub listen_tls: Vec<SocketAddr>,
+    /// What proves our name to TLS clients.
+    pub certificate: Certificate,
+    /// How many threads serve.
+    pub workers: Workers,
+    /// How many connections there must be room for; `None` takes what the system gives.
+    pub connections_max: Option<usize>,
+    /// The WebSocket subprotocols we speak, the preferred one first.
+    pub subprotocols: Vec<String>,
+    /// What a backend must show to publish from elsewhere than loopback.
+    pub publish_key: Option<PublishKey>,
+    /// Whether WebSocket clients may publish.
+    pub client_publish: ClientPublish,
+    /// Where metrics and health are served, if they are.
+    pub admin: Option<SocketAddr>,
+    /// How long connections may take to end when the server shuts down.
+    pub drain_timeout: Duration,
+    /// After how long a silence a connection is asked for a sign of life.
+    pub heartbeat: Duration,
+    /// How many bytes may wait for a peer that does not read.
+    pub outbox_bytes_max: usize,
+    /// How many bytes a message of a client may have.
+    pub message_bytes_max: usize,
+}
+
+/// What proves our name to TLS clients.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Certificate {
+    /// A certificate of our own development authority, made once and kept in the state directory.
+    Development,
+    /// PEM files of the operator.
+    Files {
+        /// The chain, our certificate first.
+        chain: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
+}
+
+/// How many threads serve.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Workers {
+    /// One a core, and more where the limit of open files demands it.
+    Auto,
+    /// So many.
+    Exactly(NonZeroUsize),
+}
+
+/// Whether WebSocket clients may publish, and why.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClientPublish {
+    /// The operator said yes.
+    Allowed,
+    /// The operator said no.
+    Forbidden,
+    /// Nobody said, and only this machine can connect.
+    AllowedOnLoopback,
+    /// Nobody said, and other machines can connect through this listener.
+    ForbiddenBecause(SocketAddr),
+}
+
+impl ClientPublish {
+    /// What follows from what was `said` and from where the listeners are.
+    fn decide(said: Option<bool>, listeners: impl IntoIterator<Item = SocketAddr>) -> Self {
+        let reachable = || listeners.into_iter().find(|address| !address.ip().is_loopback());
+        match said {
+            Some(true) => Self::Allowed,
+            Some(false) => Self::Forbidden,
+            None => reachable().map_or(Self::AllowedOnLoopback, Self::ForbiddenBecause),
+        }
+    }
+}
+
+impl fmt::Display for ClientPublish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allowed => f.write_str("clients may publish, as --allow-publish says"),
+            Self::Forbidden => {
+                f.write_str("clients may not publish, as --allow-publish=false says")
+            }
+            Self::AllowedOnLoopback => {
+                f.write_str("clients may publish, since every listener is on loopback")
+            }
+            Self::ForbiddenBecause(listener) => {
+                write!(f, "clients may not publish, since {listener} is not on loopback; ")?;
+                f.write_str("--allow-publish would let them")
+            }
+        }
+    }
+}
+
+/// The bearer token of backends. It is never printed.
+#[derive(Clone, Eq, PartialEq)]
+pub struct PublishKey(String);
+
+impl PublishKey {
+    pub(super) fn new(token: &str) -> Self {
+        Self(token.to_owned())
+    }
+
+    /// The token, to be compared with what a backend shows.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PublishKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublishKey({} bytes)", self.0.len())
+    }
+}
+
+impl RawConfig {
+    /// Checks everything that was written and fills in what was not.
+    pub fn check(self) -> Result<Config, ConfigError> {
+        let (listen, listen_tls) = listeners(self.listen, self.listen_tls)?;
+        let said = rules::ALLOW_PUBLISH.one(self.allow_publish)?;
+        let everywhere = listen.iter().chain(&listen_tls).copied();
+        Ok(Config {
+            client_publish: ClientPublish::decide(said, everywhere),
+            listen,
+            listen_tls,
+            certificate: certificate(self.tls_cert, self.tls_key)?,
+            workers: rules::WORKERS.one(self.workers)?.unwrap_or(Workers::Auto),
+            connections_max: rules::MAX_CONNS.one(self.max_conns)?,
+            subprotocols: rules::SUBPROTOCOL.each(self.subprotocol)?,
+            publish_key: rules::PUBLISH_KEY.one(self.publish_key)?,
+            admin: rules::ADMIN.one(self.admin)?.unwrap_or(Some(loopback(9090))),
+            drain_timeout: rules::DRAIN_TIMEOUT
+                .one(self.drain_timeout)?
+                .unwrap_or(Duration::from_secs(10)),
+            heartbeat: rules::HEARTBEAT.one(self.heartbeat)?.unwrap_or(Duration::from_secs(25)),
+            outbox_bytes_max: rules::OUTBOX_BYTES.one(self.outbox_bytes)?.unwrap_or(64 << 10),
+            message_bytes_max: rules::MESSAGE_BYTES.one(self.message_bytes)?.unwrap_or(64 << 10),
+        })
+    }
+}
+
+/// Where to listen, plain and with TLS: on loopback unless any place was written.
+fn listeners(
+    plain: Option<Vec<Written>>,
+    tls: Option<Vec<Written>>,
+) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), ConfigError> {
+    if plain.is_none() && tls.is_none() {
+        return Ok((vec![loopback(8080)], vec![loopback(8443)]));
+    }
+    Ok((rules::LISTEN.each(plain)?, rules::LISTEN_TLS.each(tls)?))
+}
+
+fn certificate(chain: Option<Written>, key: Option<Written>) -> Result<Certificate, ConfigError> {
+    let (cert_rule, key_rule) = (rules::TLS_CERT, rules::TLS_KEY);
+    match (cert_rule.one(chain)?, key_rule.one(key)?) {
+        (None, None) => Ok(Certificate::Development),
+        (Some(chain), Some(key)) => Ok(Certificate::Files { chain, key }),
+        (Some(_), None) => {
+            Err(ConfigError::Missing { given: cert_rule.key, missing: key_rule.key })
+        }
+        (None, Some(_)) => {
+            Err(ConfigError::Missing { given: key_rule.key, missing: cert_rule.key })
+        }
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<Config, ConfigError> {
+        RawConfig::from_file("f", text).unwrap().check()
+    }
+
+    #[test]
+    fn nothing_written_serves_on_loopback() {
+        let config = check("").unwrap();
+        assert_eq!(config.listen, [loopback(8080)]);
+        assert_eq!(config.listen_tls, [loopback(8443)]);
+        assert_eq!(config.admin, Some(loopback(9090)));
+        assert_eq!(config.client_publish, ClientPublish::AllowedOnLoopback);
+        assert_eq!(config.workers, Workers::Auto);
+    }
+
+    #[test]
+    fn one_listener_written_replaces_both_defaults() {
+        let config = check("listen-tls = '127.0.0.1:1'").unwrap();
+        assert_eq!((config.listen, config.listen_tls), (vec![], vec![loopback(1)]));
+        let config = check("listen = ['127.0.0.1:1', '[::1]:2']").unwrap();
+        assert_eq!((config.listen.len(), config.listen_tls.len()), (2, 0));
+    }
+
+    #[test]
+    fn clients_publish_when_told_so_or_when_all_are_on_loopback() {
+        let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 80));
+        let rows = [
+            (None, loopback(1), ClientPublish::AllowedOnLoopback),
+            (None, everywhere, ClientPublish::ForbiddenBecause(everywhere)),
+            (Some(true), everywhere, ClientPublish::Allowed),
+            (Some(false), loopback(1), ClientPublish::Forbidden),
+        ];
+        for (said, listener, outcome) in rows {
+            assert_eq!(ClientPublish::decide(said, [loopback(2), listener]), outcome);
+        }
+    }
+
+    #[test]
+    fn a_certificate_needs_its_key_and_the_reverse() {
+        for (written, missing) in [("tls-cert = 'c'", "tls-key"), ("tls-key = 'k'", "tls-cert")] {
+            let error = check(written).unwrap_err().to_string();
+            assert!(error.contains(missing), "{error}");
+        }
+        let both = check("tls-cert = 'c'\ntls-key = 'k'").unwrap().certificate;
+        assert_eq!(both, Certificate::Files { chain: "c".into(), key: "k".into() });
+    }
+
+    #[test]
+    fn a_publish_key_is_not_printed() {
+        let config = check("publish-key = 'secret-secret-secret'").unwrap();
+        assert!(!format!("{config:?}").contains("secret"), "{config:?}");
+    }
+
+    #[test]
+    fn the_admin_listener_can_be_turned_off() {
+        assert_eq!(check("admin = 'off'").unwrap().admin, None);
+    }
+}

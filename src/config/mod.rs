@@ -1,0 +1,79 @@
+//! What the operator wants: as written, then as meant.
+//!
+//! ```text
+//! file ──┐
+//! env  ──┼─> RawConfig (text, known keys only) ── check ──> Config (values that can be used)
+//! flags ─┘
+//! ```
+//!
+//! Flags win over the environment, which wins over the file. All complaints are made here, each in
+//! one line that names the key, what was written and what is allowed.
+//!
+//! Invariant: a [`Config`] can be served without another check of its values; only the world
+//! (ports, files, limits of the system) may still say no.
+
+mod checked;
+mod raw;
+mod rules;
+mod units;
+
+pub use checked::{Certificate, ClientPublish, Config, PublishKey, Workers};
+pub use raw::{RawConfig, Written};
+
+use std::fmt;
+
+/// Why a configuration cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ConfigError {
+    /// A key that nobody knows.
+    UnknownKey {
+        /// The file or the environment.
+        place: String,
+        /// The key as written.
+        key: String,
+        /// The known key that comes nearest, spelled as that place spells it.
+        nearest: String,
+    },
+    /// A value outside of what its key allows.
+    BadValue {
+        /// The key, as in a flag without its dashes.
+        key: &'static str,
+        /// The value as written.
+        value: String,
+        /// What would be right.
+        allowed: &'static str,
+    },
+    /// A key that means nothing without another.
+    Missing {
+        /// The key that was given.
+        given: &'static str,
+        /// The key that it needs.
+        missing: &'static str,
+    },
+    /// A file that is not TOML, or holds a value of a kind that no key has.
+    Malformed {
+        /// The file, and the line if it is known.
+        place: String,
+        /// What is wrong there.
+        reason: String,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownKey { place, key, nearest } => {
+                write!(f, "{place}: unknown key `{key}`; the nearest known one is `{nearest}`")
+            }
+            Self::BadValue { key, value, allowed } => {
+                write!(f, "{key}: `{value}` is not allowed; {allowed}")
+            }
+            Self::Missing { given, missing } => {
+                write!(f, "{given} is given without {missing}; each needs the other")
+            }
+            Self::Malformed { place, reason } => write!(f, "{place}: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

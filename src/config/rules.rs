@@ -1,0 +1,198 @@
+//! What each key allows: one rule a key, and the words that say so.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::checked::{PublishKey, Workers};
+use super::raw::Written;
+use super::{ConfigError, units};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+pub(super) const LISTEN: Rule<SocketAddr> = Rule {
+    key: "listen",
+    allowed: "write IP:PORT once, such as 127.0.0.1:8080 or [::]:8080",
+    read: address,
+};
+
+pub(super) const LISTEN_TLS: Rule<SocketAddr> = Rule {
+    key: "listen-tls",
+    allowed: "write IP:PORT once, such as 127.0.0.1:8443 or [::]:8443",
+    read: address,
+};
+
+pub(super) const TLS_CERT: Rule<PathBuf> =
+    Rule { key: "tls-cert", allowed: "write the name of a PEM file", read: path };
+
+pub(super) const TLS_KEY: Rule<PathBuf> =
+    Rule { key: "tls-key", allowed: "write the name of a PEM file", read: path };
+
+/// A set of workers is a bitmap of 256.
+pub(super) const WORKERS: Rule<Workers> = Rule {
+    key: "workers",
+    allowed: "write auto or 1 to 256",
+    read: |text| match text {
+        "auto" => Some(Workers::Auto),
+        text => {
+            between(1, 256, text.parse().ok()?).and_then(NonZeroUsize::new).map(Workers::Exactly)
+        }
+    },
+};
+
+/// Far above what one machine holds; below it no sum can overflow.
+pub(super) const MAX_CONNS: Rule<usize> = Rule {
+    key: "max-conns",
+    allowed: "write 1 to 10000000",
+    read: |text| between(1, 10_000_000, text.parse().ok()?),
+};
+
+/// RFC 6455 §4.1 takes the grammar of a token from HTTP.
+pub(super) const SUBPROTOCOL: Rule<String> = Rule {
+    key: "subprotocol",
+    allowed: "write letters, digits and !#$%&'*+-.^_`|~, each name once",
+    read: |text| (!text.is_empty() && text.bytes().all(is_token)).then(|| text.to_owned()),
+};
+
+/// Anything shorter could be guessed; the alphabet is that of a bearer token (RFC 6750 §2.1).
+pub(super) const PUBLISH_KEY: Rule<PublishKey> = Rule {
+    key: "publish-key",
+    allowed: "write 16 to 512 letters, digits and -._~+/=",
+    read: |text| {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+        between(16, 512, text.len())?;
+        text.bytes().all(is_allowed).then(|| PublishKey::new(text))
+    },
+};
+
+pub(super) const ALLOW_PUBLISH: Rule<bool> =
+    Rule { key: "allow-publish", allowed: "write true or false", read: |text| text.parse().ok() };
+
+/// `None` within is an admin listener that is turned off.
+pub(super) const ADMIN: Rule<Option<SocketAddr>> = Rule {
+    key: "admin",
+    allowed: "write off or IP:PORT, such as 127.0.0.1:9090",
+    read: |text| if text == "off" { Some(None) } else { address(text).map(Some) },
+};
+
+pub(super) const DRAIN_TIMEOUT: Rule<Duration> = Rule {
+    key: "drain-timeout",
+    allowed: "write 0s to 1h, such as 10s",
+    read: |text| between(Duration::ZERO, HOUR, units::duration(text)?),
+};
+
+pub(super) const HEARTBEAT: Rule<Duration> = Rule {
+    key: "heartbeat",
+    allowed: "write 1s to 1h, such as 25s",
+    read: |text| between(Duration::from_secs(1), HOUR, units::duration(text)?),
+};
+
+pub(super) const OUTBOX_BYTES: Rule<usize> = Rule {
+    key: "outbox-bytes",
+    allowed: "write 4KiB to 64MiB, such as 64KiB",
+    read: |text| between(4 << 10, 64 << 20, units::bytes(text)?),
+};
+
+pub(super) const MESSAGE_BYTES: Rule<usize> = Rule {
+    key: "message-bytes",
+    allowed: "write 1 to 64MiB, such as 64KiB",
+    read: |text| between(1, 64 << 20, units::bytes(text)?),
+};
+
+/// What a key allows.
+pub(super) struct Rule<T> {
+    pub(super) key: &'static str,
+    allowed: &'static str,
+    read: fn(&str) -> Option<T>,
+}
+
+impl<T> Rule<T> {
+    /// Reads the one value of the key, if it was written.
+    pub(super) fn one(&self, written: Option<Written>) -> Result<Option<T>, ConfigError> {
+        written.map(|written| self.take(&written)).transpose()
+    }
+
+    /// Reads every value of the key; the same twice is one too many.
+    pub(super) fn each(&self, written: Option<Vec<Written>>) -> Result<Vec<T>, ConfigError>
+    where
+        T: PartialEq,
+    {
+        let mut values = Vec::new();
+        for written in written.unwrap_or_default() {
+            let value = self.take(&written)?;
+            if values.contains(&value) {
+                return Err(self.refuse(&written));
+            }
+            values.push(value);
+        }
+        Ok(values)
+    }
+
+    fn take(&self, written: &Written) -> Result<T, ConfigError> {
+        (self.read)(written.as_str()).ok_or_else(|| self.refuse(written))
+    }
+
+    fn refuse(&self, written: &Written) -> ConfigError {
+        let value = written.as_str().to_owned();
+        ConfigError::BadValue { key: self.key, value, allowed: self.allowed }
+    }
+}
+
+fn between<T: Copy + PartialOrd>(least: T, most: T, value: T) -> Option<T> {
+    (least <= value && value <= most).then_some(value)
+}
+
+/// Reads `IP:PORT`; `localhost` needs no one to look it up.
+fn address(text: &str) -> Option<SocketAddr> {
+    match text.strip_prefix("localhost:") {
+        Some(port) => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.parse().ok()?)),
+        None => text.parse().ok(),
+    }
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+/// Whether `byte` may stand in a token (RFC 9110 §5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Holds `rule` against texts that are allowed and texts that are not.
+    fn hold<T>(rule: &Rule<T>, allowed: &[&str], refused: &[&str]) {
+        for text in allowed {
+            assert!((rule.read)(text).is_some(), "{} {text}", rule.key);
+        }
+        for text in refused {
+            let error = rule.one(Some((*text).into())).err().unwrap().to_string();
+            assert!(error.contains(rule.key) && error.contains(rule.allowed), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_rule_ends_where_it_says() {
+        hold(&LISTEN, &["127.0.0.1:0", "[::1]:80", "localhost:1"], &["", "8080", ":80", "a:b:c"]);
+        hold(&WORKERS, &["auto", "1", "256"], &["0", "257", "-1", "lots", ""]);
+        hold(&MAX_CONNS, &["1", "10000000"], &["0", "10000001", "1e5"]);
+        hold(&SUBPROTOCOL, &["chat.v1"], &["", "a b", "a,b", "\u{e4}"]);
+        hold(&PUBLISH_KEY, &["0123456789abcdef"], &["0123456789abcde", "0123456789 abcdef"]);
+        hold(&ALLOW_PUBLISH, &["true", "false"], &["yes", "", "1"]);
+        hold(&ADMIN, &["off", "[::1]:9090"], &["on", "9090"]);
+        hold(&DRAIN_TIMEOUT, &["0", "1h"], &["3601s", "soon"]);
+        hold(&HEARTBEAT, &["1s", "1h"], &["999ms", "61m"]);
+        hold(&OUTBOX_BYTES, &["4k", "64MiB"], &["4095", "65MiB"]);
+        hold(&MESSAGE_BYTES, &["1", "64MiB"], &["0", "67108865"]);
+    }
+
+    #[test]
+    fn the_same_twice_is_refused() {
+        let twice = Some(vec!["a".into(), "b".into(), "a".into()]);
+        assert!(SUBPROTOCOL.each(twice).is_err());
+    }
+}
