@@ -1,0 +1,25 @@
+//! HTTP/1.1, as much of it as a push server needs, without a socket.
+//!
+//! ```text
+//!   bytes -> Gather -> whole head -> RequestHead -> Reader adds the body -> (head, body)
+//!                                    ResponseHead <- the same way, for our own client
+//!   Response -> bytes
+//! ```
+//!
+//! Invariant: what leaves this module is unambiguous. A message about whose end two parsers could
+//! disagree (RFC 9112 §11.2) is refused, never repaired.
+
+mod client;
+mod head;
+pub mod query;
+mod reader;
+mod refusal;
+mod request;
+mod response;
+
+pub use client::{ResponseFault, ResponseHead, ResponseReader};
+pub use reader::{Limits, Reader};
+pub use refusal::Refusal;
+pub use request::{Method, RequestHead};
+pub(crate) use response::field;
+pub use response::{Response, Status};
