@@ -1,0 +1,123 @@
+//! The client's side: writing the request, and believing the answer only after it is proven.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::Accept;
+use crate::base::Input;
+use crate::http::{ResponseFault, ResponseHead, ResponseReader, Status, field};
+
+/// More than any server says before its first frame.
+const HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// Why a server's answer is no WebSocket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HandshakeFault {
+    /// The answer is no HTTP, or too long.
+    Response(ResponseFault),
+    /// The server answered with another status than 101.
+    Status(Status),
+    /// A 101 to something that was not asked for: `Upgrade` or `Connection` is wrong.
+    NotUpgraded,
+    /// `Sec-WebSocket-Accept` is not the digest of our key, once.
+    Accept,
+    /// A subprotocol that was not offered, or several.
+    Subprotocol,
+    /// An extension, of which none was offered.
+    Extension,
+}
+
+impl From<ResponseFault> for HandshakeFault {
+    fn from(fault: ResponseFault) -> Self {
+        Self::Response(fault)
+    }
+}
+
+/// What a server agreed to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Accepted {
+    /// The subprotocol it chose among those offered.
+    pub subprotocol: Option<String>,
+}
+
+/// One handshake of a client, from the request to the answer.
+#[derive(Debug)]
+pub struct ClientHandshake {
+    request: Vec<u8>,
+    accept: Accept,
+    subprotocols: Vec<String>,
+    reader: ResponseReader,
+}
+
+impl ClientHandshake {
+    /// A request for `target` on `host` (with its port, if that is not the scheme's own).
+    ///
+    /// The `nonce` must be fresh for each connection and not to be foreseen (RFC 6455 §4.1);
+    /// `headers` are further fields, such as `Authorization` or `Origin`.
+    pub fn new(
+        nonce: [u8; 16],
+        host: &str,
+        target: &str,
+        subprotocols: &[&str],
+        headers: &[(&str, &str)],
+    ) -> Self {
+        let key = BASE64_STANDARD.encode(nonce);
+        let mut request = format!("GET {target} HTTP/1.1\r\n").into_bytes();
+        field(&mut request, "Host", host);
+        field(&mut request, "Upgrade", "websocket");
+        field(&mut request, "Connection", "Upgrade");
+        field(&mut request, "Sec-WebSocket-Key", &key);
+        field(&mut request, "Sec-WebSocket-Version", "13");
+        if !subprotocols.is_empty() {
+            field(&mut request, "Sec-WebSocket-Protocol", &subprotocols.join(", "));
+        }
+        for (name, value) in headers {
+            field(&mut request, name, value);
+        }
+        request.extend_from_slice(b"\r\n");
+        let subprotocols = subprotocols.iter().copied().map(String::from).collect();
+        let accept = Accept::new(key.as_bytes());
+        Self { request, accept, subprotocols, reader: ResponseReader::default() }
+    }
+
+    /// Appends the request.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.request);
+    }
+
+    /// What the server agreed to, once its answer is whole. Frames that follow stay in `input`.
+    pub fn read(&mut self, input: &mut Input<'_>) -> Result<Option<Accepted>, HandshakeFault> {
+        let Some(head) = self.reader.next(input, HEAD_BYTES_MAX)? else { return Ok(None) };
+        self.judge(&head).map(Some)
+    }
+
+    /// Holds an answer against the rules of RFC 6455 §4.1.
+    fn judge(&self, head: &ResponseHead) -> Result<Accepted, HandshakeFault> {
+        if head.status() != Status::SWITCHING_PROTOCOLS {
+            return Err(HandshakeFault::Status(head.status()));
+        }
+        let is_upgraded =
+            head.has_member("upgrade", "websocket") && head.has_member("connection", "upgrade");
+        if !is_upgraded {
+            return Err(HandshakeFault::NotUpgraded);
+        }
+        if !head.headers_of("sec-websocket-accept").eq([&self.accept.0]) {
+            return Err(HandshakeFault::Accept);
+        }
+        if head.headers_of("sec-websocket-extensions").next().is_some() {
+            return Err(HandshakeFault::Extension);
+        }
+        Ok(Accepted { subprotocol: self.chosen(head)? })
+    }
+
+    fn chosen(&self, head: &ResponseHead) -> Result<Option<String>, HandshakeFault> {
+        let mut chosen = head.headers_of("sec-websocket-protocol");
+        let name = match (chosen.next(), chosen.next()) {
+            (None, _) => return Ok(None),
+            (Some(name), None) => name,
+            (Some(_), Some(_)) => return Err(HandshakeFault::Subprotocol),
+        };
+        let offered = self.subprotocols.iter().find(|offer| offer.as_bytes() == name);
+        offered.cloned().map(Some).ok_or(HandshakeFault::Subprotocol)
+    }
+}

@@ -1,0 +1,211 @@
+//! What a decoder keeps while something is unfinished.
+//!
+//! Invariant: it holds at most twice the payload that has arrived, and nothing of what was only
+//! declared.
+
+use std::borrow::Cow;
+use std::mem;
+
+use super::utf8::PartialText;
+use super::{CloseFrame, Event, Fault, FrameHeader, Limits, Opcode, Role, unmask};
+use crate::base::Input;
+
+/// A header, a frame or a message of which a part is missing.
+#[derive(Debug, Default)]
+pub(super) struct Partial {
+    header: PartialHeader,
+    frame: Option<PartialFrame>,
+    /// The payload of a control frame, which may stand between the frames of a message.
+    control: Vec<u8>,
+    message: Option<PartialMessage>,
+}
+
+impl Partial {
+    /// Takes from `input` until something is whole, or all has been taken.
+    pub(super) fn next<'a>(
+        &mut self,
+        role: Role,
+        input: &mut Input<'a>,
+        limits: &Limits,
+    ) -> Result<Option<Event<'a>>, Fault> {
+        loop {
+            let mut frame = match self.frame.take() {
+                Some(frame) => frame,
+                None => match self.header.next(input)? {
+                    Some(header) => self.begin(header, role, limits)?,
+                    None => return Ok(None),
+                },
+            };
+            self.store(frame.header.opcode, frame.take(input))?;
+            if frame.missing > 0 {
+                self.frame = Some(frame);
+                return Ok(None);
+            }
+            if let Some(event) = self.end(&frame.header)? {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    /// Whether nothing is missing.
+    pub(super) fn is_finished(&self) -> bool {
+        self.header.len == 0 && self.frame.is_none() && self.message.is_none()
+    }
+
+    /// Admits a frame by its header, before any of its payload.
+    fn begin(
+        &mut self,
+        header: FrameHeader,
+        role: Role,
+        limits: &Limits,
+    ) -> Result<PartialFrame, Fault> {
+        role.check(&header)?;
+        let missing = usize::try_from(header.payload_len).map_err(|_| Fault::OversizedMessage)?;
+        if !header.opcode.is_control() {
+            let message = match (header.opcode, &mut self.message) {
+                (Opcode::Continuation, Some(message)) => message,
+                (Opcode::Continuation, None) => return Err(Fault::UnexpectedContinuation),
+                (_, Some(_)) => return Err(Fault::InterruptedMessage),
+                (opcode, none) => none.insert(PartialMessage::new(opcode)),
+            };
+            message.admit(missing, limits)?;
+        }
+        Ok(PartialFrame { header, position: 0, missing })
+    }
+
+    fn store(&mut self, opcode: Opcode, piece: &[u8]) -> Result<(), Fault> {
+        match &mut self.message {
+            Some(message) if !opcode.is_control() => message.payload.push(piece),
+            _ => {
+                self.control.extend_from_slice(piece);
+                Ok(())
+            }
+        }
+    }
+
+    /// What is whole now that a frame has ended.
+    fn end<'a>(&mut self, header: &FrameHeader) -> Result<Option<Event<'a>>, Fault> {
+        Ok(match header.opcode {
+            Opcode::Ping => Some(Event::Ping(Cow::Owned(mem::take(&mut self.control)))),
+            Opcode::Pong => Some(Event::Pong(Cow::Owned(mem::take(&mut self.control)))),
+            Opcode::Close => {
+                let frame = CloseFrame::parse(&self.control)?.map(CloseFrame::into_owned);
+                self.control.clear();
+                Some(Event::Close(frame))
+            }
+            Opcode::Continuation | Opcode::Text | Opcode::Binary if !header.fin => None,
+            _ => self.message.take().map(|message| message.payload.finish()).transpose()?,
+        })
+    }
+}
+
+/// A header of which some bytes are missing.
+#[derive(Debug, Default)]
+struct PartialHeader {
+    bytes: [u8; FrameHeader::LEN_MAX],
+    len: usize,
+}
+
+impl PartialHeader {
+    /// Takes a header off `input`, or as much of it as there is.
+    fn next(&mut self, input: &mut Input<'_>) -> Result<Option<FrameHeader>, Fault> {
+        let free = self.bytes.split_at_mut(self.len).1;
+        let copied = free.len().min(input.len());
+        for (slot, byte) in free.iter_mut().zip(input.rest()) {
+            *slot = *byte;
+        }
+        let known = self.bytes.split_at(self.len + copied).0;
+        let Some((header, header_len)) = FrameHeader::decode(known)? else {
+            self.len += copied;
+            input.take(copied);
+            return Ok(None);
+        };
+        input.take(header_len - self.len);
+        self.len = 0;
+        Ok(Some(header))
+    }
+}
+
+/// A frame of whose payload a part is missing.
+#[derive(Debug)]
+struct PartialFrame {
+    header: FrameHeader,
+    position: usize,
+    missing: usize,
+}
+
+impl PartialFrame {
+    /// Takes what `input` has of the payload, unmasked.
+    fn take<'a>(&mut self, input: &mut Input<'a>) -> &'a [u8] {
+        let piece = input.take(self.missing);
+        if let Some(key) = self.header.mask {
+            unmask(piece, key, self.position);
+        }
+        self.position += piece.len();
+        self.missing -= piece.len();
+        piece
+    }
+}
+
+/// A message of which a part is missing.
+#[derive(Debug)]
+struct PartialMessage {
+    payload: PartialPayload,
+    fragments: u32,
+}
+
+impl PartialMessage {
+    fn new(opcode: Opcode) -> Self {
+        let payload = match opcode {
+            Opcode::Text => PartialPayload::Text(PartialText::default()),
+            _ => PartialPayload::Binary(Vec::new()),
+        };
+        Self { payload, fragments: 0 }
+    }
+
+    /// Refuses a frame of `len` bytes with which the message would pass its limits.
+    fn admit(&mut self, len: usize, limits: &Limits) -> Result<(), Fault> {
+        let room = limits.message_bytes_max.saturating_sub(self.payload.len());
+        if len > room {
+            return Err(Fault::OversizedMessage);
+        }
+        if self.fragments >= limits.fragments_max {
+            return Err(Fault::TooManyFragments);
+        }
+        self.fragments += 1;
+        Ok(())
+    }
+}
+
+/// The payload of a message as far as it has arrived.
+#[derive(Debug)]
+enum PartialPayload {
+    Text(PartialText),
+    Binary(Vec<u8>),
+}
+
+impl PartialPayload {
+    fn push(&mut self, piece: &[u8]) -> Result<(), Fault> {
+        match self {
+            Self::Text(text) => text.push(piece),
+            Self::Binary(bytes) => {
+                bytes.extend_from_slice(piece);
+                Ok(())
+            }
+        }
+    }
+
+    fn finish<'a>(self) -> Result<Event<'a>, Fault> {
+        Ok(match self {
+            Self::Text(text) => Event::Text(Cow::Owned(text.finish()?)),
+            Self::Binary(bytes) => Event::Binary(Cow::Owned(bytes)),
+        })
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}
