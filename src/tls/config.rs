@@ -1,0 +1,240 @@
+//! What rustls is told, for both sides, and where certificates and keys are read from.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs::{self, Ticketer};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::NoServerSessionStorage;
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
+};
+
+/// A chain of certificates, the server's own first, and its key.
+#[derive(Debug)]
+pub struct Identity {
+    /// The certificates that are sent.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The key of the first one.
+    pub key: PrivateKeyDer<'static>,
+}
+
+impl Identity {
+    /// Reads both from PEM files.
+    ///
+    /// # Errors
+    ///
+    /// The file at fault, and what is wrong with it.
+    pub fn read(chain: &Path, key: &Path) -> Result<Self, ConfigError> {
+        Ok(Self { chain: read_certificates(chain)?, key: read_key(key)? })
+    }
+}
+
+/// Whom a client believes.
+#[derive(Debug)]
+pub enum Trust {
+    /// Servers whose certificate one of these authorities has issued.
+    Authorities(Vec<CertificateDer<'static>>),
+    /// Any server at all, whoever it claims to be. For measuring and for tests.
+    Anyone,
+}
+
+/// The configuration of a server: TLS 1.3 and 1.2, HTTP/1.1, stateless tickets, no early data.
+///
+/// # Errors
+///
+/// [`ConfigError::Unusable`] if the key does not belong to the certificate, or is of a kind that
+/// cannot be used.
+pub fn server_config(identity: Identity) -> Result<Arc<ServerConfig>, ConfigError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(ConfigError::Unusable)?
+        .with_no_client_auth()
+        .with_single_cert(identity.chain, identity.key)
+        .map_err(ConfigError::Unusable)?;
+    // Our order of suites counts, or clients that prefer AES-128 could never become compact.
+    config.ignore_client_order = true;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.ticketer = Ticketer::new().map_err(ConfigError::Unusable)?;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    // A client of ours holds one connection, and needs one ticket to come back.
+    config.send_tls13_tickets = 1;
+    config.enable_secret_extraction = true;
+    Ok(Arc::new(config))
+}
+
+/// The configuration of a client, which never resumes: each of its handshakes is a full one.
+///
+/// # Errors
+///
+/// [`ConfigError::Unusable`] if an authority's certificate cannot be used.
+pub fn client_config(trust: Trust) -> Result<Arc<ClientConfig>, ConfigError> {
+    let provider = provider();
+    let algorithms = provider.signature_verification_algorithms;
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(ConfigError::Unusable)?;
+    let builder = match trust {
+        Trust::Authorities(authorities) => builder.with_root_certificates(roots(authorities)?),
+        Trust::Anyone => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate { algorithms })),
+    };
+    let mut config = builder.with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    config.enable_secret_extraction = true;
+    Ok(Arc::new(config))
+}
+
+/// Reads the certificates of a PEM file, in their order; there is at least one.
+///
+/// # Errors
+///
+/// The file, and what is wrong with it.
+pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let pem = read(path)?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| ConfigError::BadPem { path: path.into(), error })?;
+    if certificates.is_empty() {
+        return Err(ConfigError::NothingIn { path: path.into(), wanted: "certificate" });
+    }
+    Ok(certificates)
+}
+
+/// Reads the first private key of a PEM file (PKCS#8, PKCS#1 or SEC1).
+///
+/// # Errors
+///
+/// The file, and what is wrong with it.
+pub fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| match error {
+        pem::Error::NoItemsFound => {
+            ConfigError::NothingIn { path: path.into(), wanted: "private key" }
+        }
+        error => ConfigError::BadPem { path: path.into(), error },
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    std::fs::read(path).map_err(|error| ConfigError::Unreadable { path: path.into(), error })
+}
+
+fn roots(authorities: Vec<CertificateDer<'static>>) -> Result<RootCertStore, ConfigError> {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority).map_err(ConfigError::Unusable)?;
+    }
+    Ok(roots)
+}
+
+/// aws-lc's cryptography, its suites in our order.
+///
+/// Its own order already begins with AES-256 in TLS 1.3, which AES instructions make the fastest.
+/// `ChaCha20` goes before AES-128 because its keys are of the length that our record layer serves.
+fn provider() -> Arc<CryptoProvider> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| {
+        suite
+            .tls13()
+            .map_or(2, |suite| u8::from(suite.aead_alg.key_len() != super::secrets::KEY_BYTES))
+    });
+    Arc::new(provider)
+}
+
+/// Believes any certificate, but not that somebody else's can be used: the handshake must still be
+/// signed with its key.
+#[derive(Debug)]
+struct AnyCertificate {
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Why a configuration cannot be had.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The file is not PEM.
+    BadPem {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: pem::Error,
+    },
+    /// The file is PEM, but holds nothing of what is wanted.
+    NothingIn {
+        /// Which.
+        path: PathBuf,
+        /// What it should hold.
+        wanted: &'static str,
+    },
+    /// Certificate and key can be read, but not be used.
+    Unusable(Error),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { path, error } => {
+                write!(f, "cannot read {}: {error}", path.display())
+            }
+            Self::BadPem { path, error } => {
+                write!(f, "{} is not good PEM: {error}", path.display())
+            }
+            Self::NothingIn { path, wanted } => {
+                write!(f, "there is no {wanted} in {}", path.display())
+            }
+            Self::Unusable(Error::InconsistentKeys(_)) => {
+                f.write_str("the private key does not belong to the certificate")
+            }
+            Self::Unusable(error) => write!(f, "certificate or key cannot be used: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,159 @@
+//! A connection inside rustls: from its first byte to the end of the handshake, and for as long as
+//! it lives where our own record layer cannot serve it (TLS 1.2, AES-128).
+//!
+//! ```text
+//!   scratch --take one record--> given --process--> reply      handshake bytes, alerts
+//!      ^                           |
+//!      +-------- payload ----------+
+//! ```
+//!
+//! rustls is given one record at a time. So it never sees what follows the last record of the
+//! handshake, which belongs to the record layer that takes over there.
+//!
+//! Invariant: `given` holds exactly what rustls has been given and has not asked to discard: it
+//! refers to these bytes by their position until a message is whole, however many records (and
+//! calls) that takes.
+
+use std::sync::Arc;
+
+use rustls::Side;
+
+use super::Opened;
+use super::fault::Fault;
+use super::header;
+use super::record::Records;
+use super::secrets::Overheard;
+use super::unbuffered::{Connection, Outgoing, Step};
+use crate::base::Input;
+
+/// How much of a handshake a server holds for a client that it knows nothing of.
+///
+/// A first flight has 300 to 2,000 bytes, a chain of client certificates some thousands. What a
+/// client holds for a server is bounded by rustls (64 KiB a message).
+const STRANGER_BYTES_MAX: usize = 8 * 1024;
+
+/// A connection that rustls drives.
+pub(super) struct Held {
+    connection: Connection,
+    /// What the key schedule said, for the record layer that may take over.
+    overheard: Arc<Overheard>,
+    /// See the module's invariant.
+    given: Vec<u8>,
+    /// The front of a record that has not come whole yet.
+    unfinished: Box<[u8]>,
+    peer_has_closed: bool,
+    has_closed: bool,
+}
+
+/// Where a connection lives after its handshake.
+pub(super) enum Settled {
+    /// In our record layer.
+    Compact(Box<Records>),
+    /// Where it was.
+    Held(Box<Held>),
+}
+
+impl Held {
+    /// A connection about to shake hands.
+    pub(super) fn new(connection: Connection, overheard: Arc<Overheard>) -> Self {
+        Self {
+            connection,
+            overheard,
+            given: Vec::new(),
+            unfinished: Box::default(),
+            peer_has_closed: false,
+            has_closed: false,
+        }
+    }
+
+    /// See [`super::Tls::restore`].
+    pub(super) fn restore(&mut self, scratch: &mut [u8]) -> usize {
+        header::restore(&mut self.unfinished, scratch)
+    }
+
+    /// See [`super::Tls::open`].
+    pub(super) fn open<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        reply: &mut Vec<u8>,
+    ) -> Result<Opened<'b>, Fault> {
+        let was_handshaking = self.is_handshaking();
+        let mut record: &'b mut [u8] = &mut [];
+        while !self.peer_has_closed {
+            match self.connection.advance(&mut self.given, record, reply)? {
+                Step::Plaintext(len) => return Ok(Opened::Plaintext(header::front(record, len))),
+                Step::PeerClosed => break,
+                Step::Blocked if was_handshaking && !self.is_handshaking() => {
+                    return Ok(Opened::Established);
+                }
+                Step::Blocked => {}
+            }
+            record = match header::record_len(input.rest(), header::TLS12_BODY_BYTES_MAX) {
+                Ok(len) => {
+                    self.admit(len.unwrap_or(input.len()))?;
+                    match len.filter(|len| *len <= input.len()) {
+                        Some(len) => input.take(len),
+                        None => return Ok(self.keep(input)),
+                    }
+                }
+                // rustls finds the same fault, and seals the alert with the keys of the moment.
+                Err(_) => input.take_all(),
+            };
+            self.given.extend_from_slice(record);
+        }
+        self.peer_has_closed = true;
+        input.take_all();
+        Ok(Opened::Closed)
+    }
+
+    /// See [`super::Tls::seal`].
+    pub(super) fn seal(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+        if self.has_closed || self.is_handshaking() {
+            return Err(Fault::Unwritable);
+        }
+        self.connection.write(&mut self.given, Outgoing::Plaintext(plaintext), out)
+    }
+
+    /// See [`super::Tls::close`].
+    pub(super) fn close(&mut self, out: &mut Vec<u8>) {
+        if !self.has_closed && !self.is_handshaking() {
+            // That nothing can be written any more is no news to somebody who leaves.
+            let _ = self.connection.write(&mut self.given, Outgoing::CloseNotify, out);
+        }
+        self.has_closed = true;
+    }
+
+    /// Goes on without rustls where that can be: on TLS 1.3, with a suite of 32 byte keys.
+    pub(super) fn settle(self: Box<Self>) -> Result<Settled, Fault> {
+        assert!(!self.is_handshaking(), "a connection settles after its handshake");
+        match self.connection.compact_suite() {
+            Some(suite) if self.given.is_empty() => {
+                let side = self.connection.side();
+                let secrets = self.connection.into_secrets()?;
+                let records = Records::new(side, suite, secrets, &self.overheard)?;
+                Ok(Settled::Compact(Box::new(records)))
+            }
+            _ => Ok(Settled::Held(self)),
+        }
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.connection.common().is_handshaking()
+    }
+
+    /// Whether a record of `len` bytes may be waited for.
+    fn admit(&self, len: usize) -> Result<(), Fault> {
+        let is_stranger = self.is_handshaking() && self.connection.side() == Side::Server;
+        if is_stranger && self.given.len() + len > STRANGER_BYTES_MAX {
+            return Err(Fault::OversizedHandshake);
+        }
+        Ok(())
+    }
+
+    /// Keeps the front of a record, and no more memory than that.
+    fn keep<'b>(&mut self, input: &mut Input<'b>) -> Opened<'b> {
+        self.unfinished = Box::from(&*input.take_all());
+        self.given.shrink_to_fit();
+        Opened::Wanting
+    }
+}

@@ -1,0 +1,197 @@
+//! TLS as a seam of three verbs: `open` (what arrived -> plaintext, in place), `seal` (plaintext ->
+//! what is written), `close`.
+//!
+//! ```text
+//!   Handshaking --- TLS 1.3 with AES-256 or ChaCha20 ---> Compact    our record layer: 400 bytes
+//!     (rustls)  \-- TLS 1.2, AES-128 -------------------> Held       rustls: some thousands
+//! ```
+//!
+//! Nothing here reads or writes a socket. Buffers are the caller's scratch and output; a connection
+//! keeps nothing but the front of a record that has not come whole. rustls does all cryptography;
+//! its connection types are named nowhere else, and its `complete_io` and `Stream` not even here.
+
+pub mod config;
+mod fault;
+mod handshake;
+mod header;
+mod messages;
+mod record;
+mod secrets;
+mod unbuffered;
+
+use std::mem;
+use std::sync::Arc;
+
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::ServerName;
+use rustls::server::UnbufferedServerConnection;
+use rustls::{ClientConfig, ServerConfig};
+
+pub use self::fault::Fault;
+use self::handshake::{Held, Settled};
+use self::record::Records;
+use self::secrets::Overheard;
+use self::unbuffered::Connection;
+use crate::base::Input;
+
+/// How large the scratch of a core must be at least: one record more than the longest one, so that
+/// what is restored of an unfinished record leaves room to read the rest.
+pub const SCRATCH_BYTES_MIN: usize = 2 * (header::HEADER_BYTES + header::TLS12_BODY_BYTES_MAX);
+
+/// The TLS of one connection, of either side.
+pub struct Tls(State);
+
+enum State {
+    /// Nothing but handshake bytes flows.
+    Handshaking(Box<Held>),
+    /// Established, and rustls' for life.
+    Held(Box<Held>),
+    /// Established, in our record layer.
+    Compact(Box<Records>),
+    /// A fault has ended it.
+    Failed(Fault),
+}
+
+/// What [`Tls::open`] found.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Opened<'b> {
+    /// Application data, never empty. It lies where it arrived and may be written to.
+    Plaintext(&'b mut [u8]),
+    /// The handshake is done, once: from now on there may be plaintext, and `seal` works.
+    Established,
+    /// All that arrived has been taken; what is unfinished has been kept.
+    Wanting,
+    /// The peer sends no more (`close_notify`). We still may.
+    Closed,
+}
+
+impl Tls {
+    /// The side that was connected to.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Internal`] if rustls cannot use `config`.
+    pub fn server(config: &Arc<ServerConfig>) -> Result<Self, Fault> {
+        let overheard = Arc::new(Overheard::default());
+        // A copy for each connection, since each has its own key log; it shares what is large.
+        let mut config = ServerConfig::clone(config);
+        config.key_log = overheard.clone();
+        let connection = UnbufferedServerConnection::new(Arc::new(config))?;
+        Ok(Self::new(Connection::Server(connection), overheard))
+    }
+
+    /// The side that connects, to a server that must prove to be `name`.
+    ///
+    /// The first [`Tls::open`], with nothing to read, puts the first flight into its reply.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Internal`] if rustls cannot use `config`.
+    pub fn client(config: &Arc<ClientConfig>, name: ServerName<'static>) -> Result<Self, Fault> {
+        let overheard = Arc::new(Overheard::default());
+        let mut config = ClientConfig::clone(config);
+        config.key_log = overheard.clone();
+        let connection = UnbufferedClientConnection::new(Arc::new(config), name)?;
+        Ok(Self::new(Connection::Client(connection), overheard))
+    }
+
+    fn new(connection: Connection, overheard: Arc<Overheard>) -> Self {
+        Self(State::Handshaking(Box::new(Held::new(connection, overheard))))
+    }
+
+    /// Puts the record kept unfinished at the front of `scratch`, and says how many bytes it has.
+    ///
+    /// Read behind them, then `open` all of it, even if nothing was there to read: the bytes are
+    /// kept nowhere else.
+    ///
+    /// # Panics
+    ///
+    /// If `scratch` is shorter than [`SCRATCH_BYTES_MIN`].
+    pub fn restore(&mut self, scratch: &mut [u8]) -> usize {
+        assert!(scratch.len() >= SCRATCH_BYTES_MIN, "a scratch that no record fits into");
+        match &mut self.0 {
+            State::Handshaking(held) | State::Held(held) => held.restore(scratch),
+            State::Compact(records) => records.restore(scratch),
+            State::Failed(_) => 0,
+        }
+    }
+
+    /// Goes on with what arrived, to the first thing that concerns the caller.
+    ///
+    /// To be called until it says [`Opened::Wanting`] or [`Opened::Closed`]; both leave `input`
+    /// empty. `reply` gets what the peer must be sent as it is: handshake bytes and alerts, also
+    /// when a fault is returned.
+    ///
+    /// # Errors
+    ///
+    /// The fault that ended the connection, at every call after it too.
+    pub fn open<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        reply: &mut Vec<u8>,
+    ) -> Result<Opened<'b>, Fault> {
+        let opened = match &mut self.0 {
+            State::Handshaking(held) | State::Held(held) => held.open(input, reply),
+            State::Compact(records) => records.open(input, reply),
+            State::Failed(fault) => Err(*fault),
+        };
+        let opened = match opened {
+            Ok(Opened::Established) => self.settle().map(|()| Opened::Established),
+            opened => opened,
+        };
+        if let Err(fault) = opened {
+            self.0 = State::Failed(fault);
+        }
+        opened
+    }
+
+    /// Appends `plaintext` to `out` as records.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Unwritable`] before the handshake is done and after [`Tls::close`].
+    pub fn seal(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+        match &mut self.0 {
+            State::Handshaking(_) | State::Failed(_) => Err(Fault::Unwritable),
+            State::Held(held) => held.seal(plaintext, out),
+            State::Compact(records) => records.seal(plaintext, out),
+        }
+    }
+
+    /// Appends a `close_notify` to `out`: our last word. Only the first call does something, and
+    /// none does during a handshake, which may simply be left.
+    pub fn close(&mut self, out: &mut Vec<u8>) {
+        match &mut self.0 {
+            State::Handshaking(_) | State::Failed(_) => {}
+            State::Held(held) => held.close(out),
+            State::Compact(records) => records.close(out),
+        }
+    }
+
+    /// Gives back the memory that a connection takes to speak often.
+    ///
+    /// To be called now and then, say by the heartbeat: who goes on speaking has it again soon.
+    pub fn rest(&mut self) {
+        if let State::Compact(records) = &mut self.0 {
+            records.rest();
+        }
+    }
+
+    /// Whether the handshake is not done yet.
+    pub const fn is_handshaking(&self) -> bool {
+        matches!(self.0, State::Handshaking(_))
+    }
+
+    /// Leaves the handshake behind.
+    fn settle(&mut self) -> Result<(), Fault> {
+        let state = mem::replace(&mut self.0, State::Failed(Fault::Internal));
+        self.0 = match state {
+            State::Handshaking(held) => match held.settle()? {
+                Settled::Compact(records) => State::Compact(records),
+                Settled::Held(held) => State::Held(held),
+            },
+            established => established,
+        };
+        Ok(())
+    }
+}
