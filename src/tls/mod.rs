@@ -15,6 +15,7 @@ mod fault;
 mod handshake;
 mod header;
 mod messages;
+pub mod pki;
 mod record;
 mod secrets;
 mod unbuffered;
