@@ -4,5 +4,6 @@
 pub mod base;
 pub mod config;
 pub mod http;
+pub mod hub;
 pub mod tls;
 pub mod ws;
