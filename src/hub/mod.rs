@@ -251,6 +251,11 @@ impl Hub {
         self.backlog_bytes > 0
     }
 
+    /// How many bytes of publications are queued.
+    pub const fn backlog_bytes(&self) -> usize {
+        self.backlog_bytes
+    }
+
     /// How many topics have subscribers on this core, or had until the last announcements.
     pub fn topics(&self) -> usize {
         self.table.topics()

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
-use rustls::{ClientConfig, ServerConfig};
+pub use rustls::{ClientConfig, ServerConfig};
 
 pub use self::fault::Fault;
 use self::handshake::{Held, Settled};
