@@ -79,3 +79,40 @@ impl ResponseReader {
         self.head.next(input, head_bytes_max)?.map(ResponseHead::parse).transpose()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(head: &str, max: usize) -> Result<Option<ResponseHead>, ResponseFault> {
+        ResponseReader::default().next(&mut Input::new(&mut head.as_bytes().to_vec()), max)
+    }
+
+    #[test]
+    fn a_head_is_read_and_what_follows_is_left() {
+        let mut bytes = b"HTTP/1.1 404 Not here\r\nA: x, Y\r\na: z\r\n\r\nrest".to_vec();
+        let mut input = Input::new(&mut bytes);
+        let head = ResponseReader::default().next(&mut input, 100).unwrap().unwrap();
+        assert_eq!((head.status(), input.rest()), (Status::NOT_FOUND, &b"rest"[..]));
+        assert_eq!(head.headers_of("a").count(), 2);
+        assert!(head.has_member("A", "y") && head.has_member("A", "z"));
+        assert!(!head.has_member("A", "x, y"));
+    }
+
+    #[test]
+    fn a_head_that_breaks_a_rule_is_refused() {
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(HEADERS_MAX + 1));
+        let table = [
+            ("HTTP/2 200\r\n\r\n", ResponseFault::Malformed),
+            ("GET / HTTP/1.1\r\n\r\n", ResponseFault::Malformed),
+            ("HTTP/1.1 200 OK\nA: b\r\n\r\n", ResponseFault::Malformed),
+            (&*many, ResponseFault::OversizedHead),
+        ];
+        for (head, fault) in table {
+            assert_eq!(read(head, 8192).err(), Some(fault), "{head:?}");
+        }
+        let head = "HTTP/1.1 200 OK\r\n\r\n";
+        assert!(read(head, head.len()).unwrap().is_some());
+        assert_eq!(read(head, head.len() - 1).err(), Some(ResponseFault::OversizedHead));
+    }
+}

@@ -82,3 +82,106 @@ impl Reader {
         Ok(Some(Unfinished { head, body: Vec::new() }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Method;
+    use super::*;
+
+    const POST: &[u8] = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+    const GET: &[u8] = b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    fn next(
+        reader: &mut Reader,
+        input: &mut Input<'_>,
+    ) -> Result<Option<(RequestHead, Vec<u8>)>, Refusal> {
+        reader.next(input, &Limits::default())
+    }
+
+    /// The requests that `pieces` make, all of which are taken.
+    fn read(pieces: &[&[u8]]) -> Vec<(Method, Vec<u8>)> {
+        let (mut reader, mut requests) = (Reader::default(), Vec::new());
+        for piece in pieces {
+            let mut piece = piece.to_vec();
+            let mut input = Input::new(&mut piece);
+            while let Some((head, body)) = next(&mut reader, &mut input).unwrap() {
+                requests.push((head.method(), body));
+            }
+            assert!(input.is_empty());
+        }
+        assert!(reader.is_idle());
+        requests
+    }
+
+    #[test]
+    fn requests_follow_each_other_at_every_split() {
+        let bytes = [POST, GET, POST].concat();
+        let post = (Method::Post, b"hello".to_vec());
+        let expected = vec![post.clone(), (Method::Get, Vec::new()), post];
+        for cut in 0..=bytes.len() {
+            let found = read(&[&bytes[..cut], &bytes[cut..]]);
+            assert_eq!(found, expected, "cut at {cut}");
+        }
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(read(&single), expected);
+    }
+
+    #[test]
+    fn what_follows_a_request_is_left_where_it_is() {
+        let mut bytes = [GET, b"\x81\x80frames"].concat();
+        let mut input = Input::new(&mut bytes);
+        let mut reader = Reader::default();
+        assert!(next(&mut reader, &mut input).unwrap().is_some());
+        assert_eq!(input.rest(), b"\x81\x80frames");
+    }
+
+    #[test]
+    fn a_reader_is_idle_until_something_has_arrived() {
+        let mut reader = Reader::default();
+        for (cut, byte) in POST.iter().enumerate() {
+            assert_eq!(reader.is_idle(), cut == 0, "cut at {cut}");
+            let request = next(&mut reader, &mut Input::new(&mut [*byte])).unwrap();
+            assert_eq!(request.is_some(), cut == POST.len() - 1);
+        }
+        assert!(reader.is_idle());
+    }
+
+    #[test]
+    fn a_head_that_drips_in_is_looked_at_no_more_often_than_a_whole_one() {
+        let head = [b"GET / HTTP/1.1\r\nHost: a\r\nA: ", &[b'x'; 8_000][..]].concat();
+        let mut whole = Reader::default();
+        next(&mut whole, &mut Input::new(&mut head.clone())).unwrap();
+        let mut dripped = Reader::default();
+        for byte in &head {
+            next(&mut dripped, &mut Input::new(&mut [*byte])).unwrap();
+        }
+        assert_eq!((whole.head.scanned, dripped.head.scanned), (head.len(), head.len()));
+    }
+
+    #[test]
+    fn a_declared_body_costs_nothing_before_it_arrives() {
+        let limits = Limits { body_bytes_max: usize::MAX, ..Limits::default() };
+        let mut bytes =
+            b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1099511627776\r\n\r\nx".to_vec();
+        let mut reader = Reader::default();
+        assert!(reader.next(&mut Input::new(&mut bytes), &limits).unwrap().is_none());
+        assert!(reader.unfinished.unwrap().body.capacity() <= 16);
+    }
+
+    #[test]
+    fn a_head_that_never_ends_is_refused_at_its_limit() {
+        let table: [(&[u8], Refusal); 2] = [
+            (b"GET /", Refusal::OversizedTarget),
+            (b"GET / HTTP/1.1\r\nA: ", Refusal::OversizedHead),
+        ];
+        let max = Limits::default().head_bytes_max;
+        for (front, refusal) in table {
+            let mut reader = Reader::default();
+            next(&mut reader, &mut Input::new(&mut front.to_vec())).unwrap();
+            let mut rest = vec![b'x'; max - front.len()];
+            assert!(next(&mut reader, &mut Input::new(&mut rest)).unwrap().is_none());
+            let last = next(&mut reader, &mut Input::new(&mut [b'x']));
+            assert_eq!(last.err(), Some(refusal));
+        }
+    }
+}

@@ -141,8 +141,9 @@ impl RequestHead {
 /// Tells a version that is not ours from bytes that are no request at all.
 fn refuse_version(bytes: &[u8]) -> Refusal {
     let line = bytes.trim_ascii_start().split(|byte| *byte == b'\r').next().unwrap_or_default();
-    match line.split(|byte| *byte == b' ').next_back().unwrap_or_default() {
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+    let mut words = line.split(|byte| *byte == b' ').skip(2);
+    match (words.next(), words.next()) {
+        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None)
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
             Refusal::Version
@@ -201,4 +202,170 @@ fn origin(target: &str) -> &str {
     let Some((_, rest)) = target.split_once("://") else { return target };
     let (_authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     if path.starts_with('/') { path } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(head: &str) -> Result<RequestHead, Refusal> {
+        RequestHead::parse(head.as_bytes().to_vec(), &Limits::default())
+    }
+
+    fn get(target: &str) -> Result<RequestHead, Refusal> {
+        parse(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"))
+    }
+
+    /// A request with the lines of `fields` besides its `Host`.
+    fn with(fields: &str) -> Result<RequestHead, Refusal> {
+        parse(&format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"))
+    }
+
+    #[test]
+    fn a_head_gives_what_was_said() {
+        let fields = "hOsT:  a:80 \r\nX-Two: 1\r\nEmpty:\r\nx-two: é\r\n";
+        let head = parse(&format!("HEAD /a/b?c=1&d=/?x HTTP/1.1\r\n{fields}\r\n")).unwrap();
+        assert_eq!((head.method(), head.minor_version(), head.body_len()), (Method::Head, 1, 0));
+        assert_eq!(head.target(), "/a/b?c=1&d=/?x");
+        assert_eq!((head.path(), head.query()), ("/a/b", Some("c=1&d=/?x")));
+        assert_eq!(head.header("HOST"), Some(&b"a:80"[..]));
+        assert_eq!(head.header("empty"), Some(&b""[..]));
+        assert_eq!(head.header("absent"), None);
+        assert_eq!(head.headers_of("X-TWO").collect::<Vec<_>>(), [&b"1"[..], "é".as_bytes()]);
+        assert_eq!(
+            head.headers().map(|(name, _)| name).collect::<Vec<_>>().join(" "),
+            "hOsT X-Two Empty x-two"
+        );
+    }
+
+    #[test]
+    fn a_path_is_found_in_every_form_of_target() {
+        let table = [
+            ("/", "/", None),
+            ("/a%2Fb/../c", "/a%2Fb/../c", None),
+            ("/a?", "/a", Some("")),
+            ("//host/a", "//host/a", None),
+            ("http://host/a?b", "/a", Some("b")),
+            ("http://host", "/", None),
+            ("http://host?b", "/", Some("b")),
+            ("*", "*", None),
+        ];
+        for (target, path, query) in table {
+            let head = get(target).unwrap();
+            assert_eq!((head.path(), head.query()), (path, query), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_none_is_refused() {
+        for target in ["/a#b", "/é", "/a b", "", "/\u{7f}", "/\0"] {
+            assert_eq!(get(target).err(), Some(Refusal::Malformed), "{target:?}");
+        }
+        let max = Limits::default().target_bytes_max;
+        assert!(get(&"/".repeat(max)).is_ok());
+        assert_eq!(get(&"/".repeat(max + 1)).err(), Some(Refusal::OversizedTarget));
+    }
+
+    #[test]
+    fn a_version_of_the_future_is_told_from_noise() {
+        let table = [
+            ("GET / HTTP/2.0", Refusal::Version),
+            ("GET / HTTP/1.2", Refusal::Version),
+            ("GET / HTTP/0.9", Refusal::Version),
+            ("GET / http/1.1", Refusal::Malformed),
+            ("GET / HTTP/11", Refusal::Malformed),
+            ("GET / XTTP/1.1", Refusal::Malformed),
+        ];
+        for (line, refusal) in table {
+            let head = format!("{line}\r\nHost: a\r\n\r\n");
+            assert_eq!(parse(&head).err(), Some(refusal), "{line}");
+        }
+    }
+
+    #[test]
+    fn exactly_one_host_is_needed() {
+        let table = [
+            ("HTTP/1.1\r\n", Some(Refusal::BadHost)),
+            ("HTTP/1.1\r\nHost: a\r\nhost: a\r\n", Some(Refusal::BadHost)),
+            ("HTTP/1.1\r\nHost: a b\r\n", Some(Refusal::BadHost)),
+            ("HTTP/1.1\r\nHost: a/b\r\n", Some(Refusal::BadHost)),
+            ("HTTP/1.1\r\nHost: u@a\r\n", Some(Refusal::BadHost)),
+            ("HTTP/1.1\r\nHost: [::1]:8080\r\n", None),
+            ("HTTP/1.1\r\nHost:\r\n", None),
+            ("HTTP/1.0\r\n", None),
+            ("HTTP/1.0\r\nHost: a\r\nHost: b\r\n", Some(Refusal::BadHost)),
+        ];
+        for (rest, refusal) in table {
+            assert_eq!(parse(&format!("GET / {rest}\r\n")).err(), refusal, "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_has_a_certain_length_or_the_request_is_refused() {
+        let max = Limits::default().body_bytes_max;
+        let over = format!("Content-Length: {}\r\n", max + 1);
+        let table = [
+            ("", Ok(0)),
+            ("Content-Length: 0\r\n", Ok(0)),
+            ("Content-Length:  007 \r\n", Ok(7)),
+            (&*format!("Content-Length: {max}\r\n"), Ok(max)),
+            (&*over, Err(Refusal::OversizedBody)),
+            ("Content-Length: 99999999999999999999999\r\n", Err(Refusal::OversizedBody)),
+            ("Content-Length: +1\r\n", Err(Refusal::BadLength)),
+            ("Content-Length: -1\r\n", Err(Refusal::BadLength)),
+            ("Content-Length: 1 1\r\n", Err(Refusal::BadLength)),
+            ("Content-Length: 0x1\r\n", Err(Refusal::BadLength)),
+            ("Content-Length: 1,1\r\n", Err(Refusal::BadLength)),
+            ("Content-Length:\r\n", Err(Refusal::BadLength)),
+            ("Content-Length: 1\r\nContent-Length: 1\r\n", Err(Refusal::BadLength)),
+            ("Transfer-Encoding: chunked\r\n", Err(Refusal::TransferCoding)),
+            ("Transfer-Encoding: identity\r\n", Err(Refusal::TransferCoding)),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 1\r\n", Err(Refusal::BadLength)),
+        ];
+        for (fields, expected) in table {
+            assert_eq!(with(fields).map(|head| head.body_len()), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_two_parsers_could_read_differently_is_refused() {
+        let table = [
+            "A : b\r\n",
+            " A: b\r\n",
+            "A: b\r\n c\r\n",
+            "A: b\0c\r\n",
+            "A: b\rc\r\n",
+            "A\r\n",
+            ": b\r\n",
+            "A(): b\r\n",
+            "A: b\u{7f}\r\n",
+        ];
+        for fields in table {
+            assert_eq!(with(fields).err(), Some(Refusal::Malformed), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn headers_are_counted() {
+        let max = Limits::default().headers_max;
+        assert!(with(&"A: b\r\n".repeat(max - 1)).is_ok());
+        assert_eq!(with(&"A: b\r\n".repeat(max)).err(), Some(Refusal::TooManyHeaders));
+    }
+
+    #[test]
+    fn a_connection_is_kept_as_its_version_has_it() {
+        let table = [
+            ("HTTP/1.1", "", true),
+            ("HTTP/1.1", "Connection: Close\r\n", false),
+            ("HTTP/1.1", "Connection: x, close\r\n", false),
+            ("HTTP/1.1", "Connection: x\r\nConnection: close\r\n", false),
+            ("HTTP/1.1", "Connection: closed\r\n", true),
+            ("HTTP/1.0", "", false),
+            ("HTTP/1.0", "Connection: Keep-Alive\r\n", true),
+        ];
+        for (version, fields, expected) in table {
+            let head = parse(&format!("GET / {version}\r\nHost: a\r\n{fields}\r\n")).unwrap();
+            assert_eq!(head.keep_alive(), expected, "{version} {fields:?}");
+        }
+    }
 }
