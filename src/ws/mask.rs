@@ -1,5 +1,7 @@
 //! Masking (RFC 6455 §5.3), which is its own inverse.
 
+use fearless_simd::{Level, dispatch};
+
 /// What the payload of a client's frame is combined with, so that no one who chooses the payload
 /// chooses the bytes on the wire (RFC 6455 §10.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,13 +22,22 @@ impl MaskKey {
     }
 }
 
+/// From this length on, wider vectors gain more than it costs to choose them.
+const WIDE_LEN_MIN: usize = 512;
+
 /// Applies `key` to the part of a payload that starts `position` bytes in.
 ///
-/// Masking and unmasking are the same operation, so this serves both sides. The words of a block
-/// are independent of each other, so the compiler makes vector instructions of them.
+/// Masking and unmasking are the same operation, so this serves both sides.
 #[inline]
 pub fn unmask(part: &mut [u8], key: MaskKey, position: usize) {
-    let MaskKey([a, b, c, d]) = key.rotated(position);
+    let key = key.rotated(position);
+    if part.len() < WIDE_LEN_MIN { apply(part, key) } else { apply_wide(part, key) }
+}
+
+/// Applies `key` by words; since none depends on another, the compiler makes vectors of them.
+#[allow(clippy::inline_always)] // vectors are as wide as those of the function it is part of
+#[inline(always)]
+fn apply(part: &mut [u8], MaskKey([a, b, c, d]): MaskKey) {
     let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let (words, tail) = part.as_chunks_mut();
     for bytes in words {
@@ -35,6 +46,11 @@ pub fn unmask(part: &mut [u8], key: MaskKey, position: usize) {
     for (byte, key) in tail.iter_mut().zip(word.to_ne_bytes()) {
         *byte ^= key;
     }
+}
+
+/// The same with the widest vectors of the processor it runs on.
+fn apply_wide(part: &mut [u8], key: MaskKey) {
+    dispatch!(Level::new(), _simd => apply(part, key));
 }
 
 #[cfg(test)]
@@ -52,9 +68,10 @@ mod tests {
 
     #[test]
     fn unmask_agrees_with_the_oracle_at_every_length_and_position() {
-        for len in 0..=131u8 {
+        let lens = (0..=131).chain(WIDE_LEN_MIN - 1..WIDE_LEN_MIN + 131);
+        for len in lens {
             for position in 0..8 {
-                let mut fast: Vec<u8> = (0..len).collect();
+                let mut fast: Vec<u8> = (0..u8::MAX).cycle().take(len).collect();
                 let mut slow = fast.clone();
                 unmask(&mut fast, KEY, position);
                 oracle(&mut slow, KEY, position);
