@@ -209,3 +209,46 @@ impl PartialPayload {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { message_bytes_max: usize::MAX, fragments_max: u32::MAX };
+
+    fn feed(partial: &mut Partial, bytes: &[u8]) {
+        let mut bytes = bytes.to_vec();
+        let event = partial.next(Role::Client, &mut Input::new(&mut bytes), &LIMITS);
+        assert_eq!(event, Ok(None));
+    }
+
+    #[test]
+    fn a_declared_length_costs_nothing_before_it_arrives() {
+        for opcode in [0x01, 0x02] {
+            let mut partial = Partial::default();
+            feed(&mut partial, &[opcode, 127, 0, 0, 1, 0, 0, 0, 0, 0, b'x']);
+            let payload = partial.message.unwrap().payload;
+            let capacity = match payload {
+                PartialPayload::Text(text) => text.finish().unwrap().capacity(),
+                PartialPayload::Binary(bytes) => bytes.capacity(),
+            };
+            assert!(capacity <= 8, "{capacity}");
+        }
+    }
+
+    #[test]
+    fn memory_stays_below_twice_what_has_arrived() {
+        let mut partial = Partial::default();
+        feed(&mut partial, b"\x02\x01x");
+        for len in 2..=2_000 {
+            feed(&mut partial, b"\x00\x01x");
+            let Some(PartialMessage { payload: PartialPayload::Binary(bytes), fragments }) =
+                &partial.message
+            else {
+                panic!("a message of bytes is unfinished")
+            };
+            assert_eq!((bytes.len(), *fragments), (len, u32::try_from(len).unwrap()));
+            assert!(bytes.capacity() <= (2 * len).max(8), "{} for {len}", bytes.capacity());
+        }
+    }
+}

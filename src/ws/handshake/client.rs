@@ -121,3 +121,72 @@ impl ClientHandshake {
         offered.cloned().map(Some).ok_or(HandshakeFault::Subprotocol)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The nonce of the example in RFC 6455 §1.3.
+    const NONCE: [u8; 16] = *b"the sample nonce";
+    const UPGRADED: &str =
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: x, upgrade\r\n";
+    const ACCEPT: &str = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+
+    fn handshake() -> ClientHandshake {
+        ClientHandshake::new(NONCE, "a:80", "/x?y", &["chat", "v2"], &[("Origin", "http://a")])
+    }
+
+    fn read(fields: &[&str]) -> Result<Option<Accepted>, HandshakeFault> {
+        let mut answer = format!("{}\r\n", fields.concat()).into_bytes();
+        handshake().read(&mut Input::new(&mut answer))
+    }
+
+    #[test]
+    fn a_request_says_all_that_is_needed() {
+        let mut out = Vec::new();
+        handshake().encode(&mut out);
+        assert_eq!(
+            str::from_utf8(&out).unwrap(),
+            "GET /x?y HTTP/1.1\r\nHost: a:80\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Protocol: chat, v2\r\nOrigin: http://a\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn an_answer_that_proves_itself_is_believed() {
+        let none = Accepted { subprotocol: None };
+        assert_eq!(read(&[UPGRADED, ACCEPT]), Ok(Some(none)));
+        let chosen = Accepted { subprotocol: Some("v2".to_owned()) };
+        assert_eq!(read(&[UPGRADED, ACCEPT, "Sec-WebSocket-Protocol: v2\r\n"]), Ok(Some(chosen)));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_prove_itself_is_not_believed() {
+        let ok = "HTTP/1.1 200 OK\r\nUpgrade: websocket\r\nConnection: upgrade\r\n";
+        let other = "HTTP/1.1 101 x\r\nUpgrade: h2c\r\nConnection: upgrade\r\n";
+        let close = "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: close\r\n";
+        let lower = ACCEPT.to_lowercase();
+        let extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+        let protocol = |name: &str| format!("Sec-WebSocket-Protocol: {name}\r\n");
+        let malformed = HandshakeFault::Response(ResponseFault::Malformed);
+        let table: [(&[&str], HandshakeFault); 13] = [
+            (&[ok, ACCEPT], HandshakeFault::Status(Status::OK)),
+            (&[other, ACCEPT], HandshakeFault::NotUpgraded),
+            (&[close, ACCEPT], HandshakeFault::NotUpgraded),
+            (&[UPGRADED], HandshakeFault::Accept),
+            (&[UPGRADED, ACCEPT, ACCEPT], HandshakeFault::Accept),
+            (&[UPGRADED, &lower], HandshakeFault::Accept),
+            (&[UPGRADED, "Sec-WebSocket-Accept:\r\n"], HandshakeFault::Accept),
+            (&[UPGRADED, ACCEPT, extension], HandshakeFault::Extension),
+            (&[UPGRADED, ACCEPT, &protocol("other")], HandshakeFault::Subprotocol),
+            (&[UPGRADED, ACCEPT, &protocol("chat, v2")], HandshakeFault::Subprotocol),
+            (&[UPGRADED, ACCEPT, &protocol("")], HandshakeFault::Subprotocol),
+            (&[UPGRADED, ACCEPT, &protocol("v2").repeat(2)], HandshakeFault::Subprotocol),
+            (&["nonsense\r\n"], malformed),
+        ];
+        for (fields, fault) in table {
+            assert_eq!(read(fields), Err(fault), "{fields:?}");
+        }
+    }
+}

@@ -111,7 +111,7 @@ pub fn is_upgrade(head: &RequestHead) -> bool {
     head.header("upgrade").is_some()
 }
 
-/// Judges a request by the rules of RFC 6455 §4.2.1. Origin and subprotocol are for others to judge.
+/// Judges a request by the rules of RFC 6455 §4.2.1; its origin is for others to judge.
 pub fn accept(head: &RequestHead) -> Result<Upgrade, Refusal> {
     if !is_upgrade(head) {
         return Err(Refusal::NotUpgrade);
@@ -179,4 +179,98 @@ fn sole<'h>(head: &'h RequestHead, name: &str) -> Option<&'h [u8]> {
 fn is_key(key: &[u8]) -> bool {
     let mut nonce = [0; 18];
     KEYS.decode_slice(key, &mut nonce) == Ok(16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Input;
+    use crate::http::{Limits, Reader};
+
+    const UPGRADE: &str = "Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+    const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
+
+    fn head(fields: &[&str]) -> RequestHead {
+        let mut bytes = format!("GET / HTTP/1.1\r\n{}\r\n", fields.concat()).into_bytes();
+        let request = Reader::default().next(&mut Input::new(&mut bytes), &Limits::default());
+        request.unwrap().unwrap().0
+    }
+
+    fn judge(fields: &[&str]) -> Result<(), Refusal> {
+        accept(&head(fields)).map(|_| ())
+    }
+
+    #[test]
+    fn the_example_of_the_rfc_holds() {
+        let upgrade = accept(&head(&[UPGRADE, KEY, VERSION])).unwrap();
+        let mut out = Vec::new();
+        upgrade.encode(Some("chat"), &mut out);
+        assert_eq!(
+            str::from_utf8(&out).unwrap(),
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+             Sec-WebSocket-Protocol: chat\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_key_is_sixteen_bytes_in_base64() {
+        let table = [
+            ("AQIDBAUGBwgJCgsMDQ4PEA==", true),
+            ("AQIDBAUGBwgJCgsMDQ4PEC==", true),
+            ("AQIDBAUGBwgJCgsMDQ4PEBE=", false),
+            ("AQIDBAUGBwgJCgsMDQ4P", false),
+            ("AQIDBAUGBwgJCgsMDQ4PEA", false),
+            ("AQIDBAUGBwgJCgsMDQ4PE===", false),
+            ("AQIDBAUGBwgJCgsMDQ-_EA==", false),
+            ("", false),
+        ];
+        for (key, valid) in table {
+            let field = format!("Sec-WebSocket-Key: {key}\r\n");
+            let expected = if valid { Ok(()) } else { Err(Refusal::Key) };
+            assert_eq!(judge(&[UPGRADE, &field, VERSION]), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_is_not_ours_is_told_which_is() {
+        for version in ["", "Sec-WebSocket-Version: 8\r\n", &VERSION.repeat(2)] {
+            assert_eq!(judge(&[UPGRADE, KEY, version]), Err(Refusal::Version), "{version:?}");
+        }
+        let mut out = Vec::new();
+        Refusal::Version.response().encode(false, true, &mut out);
+        let answer = String::from_utf8(out).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+        assert!(answer.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{answer}");
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    }
+
+    #[test]
+    fn the_server_prefers_and_only_its_own_names_are_sent() {
+        let supported = ["v2.chat".to_owned(), "chat".to_owned()];
+        let table = [
+            ("chat, v2.chat", Some("v2.chat")),
+            ("chat", Some("chat")),
+            ("x, chat\r\nSec-WebSocket-Protocol: y", Some("chat")),
+            ("x\r\nSec-WebSocket-Protocol: v2.chat", Some("v2.chat")),
+            ("Chat, chat2", None),
+            ("", None),
+        ];
+        for (offer, expected) in table {
+            let offer = format!("Sec-WebSocket-Protocol: {offer}\r\n");
+            let head = head(&[UPGRADE, KEY, VERSION, &offer]);
+            assert_eq!(choose_subprotocol(&head, &supported), expected, "{offer:?}");
+            assert!(accept(&head).is_ok(), "{offer:?}");
+        }
+    }
+
+    #[test]
+    fn offers_are_different_tokens() {
+        for offer in ["a b", "a, a", "a\r\nSec-WebSocket-Protocol: a", "a;b", "\"a\"", "é"] {
+            let offer = format!("Sec-WebSocket-Protocol: {offer}\r\n");
+            let judged = judge(&[UPGRADE, KEY, VERSION, &offer]);
+            assert_eq!(judged, Err(Refusal::Subprotocol), "{offer:?}");
+        }
+    }
 }
