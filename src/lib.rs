@@ -5,5 +5,6 @@ pub mod base;
 pub mod config;
 pub mod http;
 pub mod hub;
+pub mod reactor;
 pub mod tls;
 pub mod ws;
