@@ -238,3 +238,55 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What reading a file with this content complains about.
+    fn complaints(content: &str) -> [String; 2] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("given.pem");
+        std::fs::write(&path, content).unwrap();
+        let complaints = [read_certificates(&path).map(drop), read_key(&path).map(drop)];
+        complaints.map(|complaint| complaint.unwrap_err().to_string())
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_what_is_wrong_with_it() {
+        let missing = read_key(Path::new("/nowhere/key.pem")).unwrap_err().to_string();
+        assert!(missing.starts_with("cannot read /nowhere/key.pem: "), "{missing}");
+        let [certificate, key] = complaints("no PEM at all");
+        assert!(certificate.starts_with("there is no certificate in /"), "{certificate}");
+        assert!(key.starts_with("there is no private key in /"), "{key}");
+        assert!(key.ends_with("/given.pem"), "{key}");
+        for cut in ["-----BEGIN CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n!\n-----END"] {
+            for complaint in complaints(cut) {
+                assert!(complaint.contains("given.pem is not good PEM: "), "{complaint}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let identities = [(); 2].map(|()| {
+            let made = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
+            let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+            Identity { chain: vec![made.cert.der().clone()], key }
+        });
+        let [mut one, other] = identities;
+        one.key = other.key;
+        let error = server_config(one).unwrap_err().to_string();
+        assert_eq!(error, "the private key does not belong to the certificate");
+    }
+
+    #[test]
+    fn suites_of_our_record_layer_come_first() {
+        let suites = provider().cipher_suites.clone();
+        let is_compact: Vec<_> = suites
+            .iter()
+            .map(|suite| suite.tls13().is_some_and(|suite| suite.aead_alg.key_len() == 32))
+            .collect();
+        assert!(is_compact.starts_with(&[true, true, false]), "{suites:?}");
+    }
+}
