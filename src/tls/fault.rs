@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, PeerMisbehaved};
 
 /// Why a TLS connection cannot go on.
 ///
@@ -115,9 +115,13 @@ impl From<Error> for Fault {
             Error::AlertReceived(alert) => Self::Alert(alert),
             Error::DecryptError => Self::BadRecordMac,
             Error::PeerSentOversizedRecord => Self::RecordOverflow,
-            Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
-                Self::UnexpectedMessage
-            }
+            // RFC 8446 §5 and §5.4 name the alert for the last two.
+            Error::InappropriateMessage { .. }
+            | Error::InappropriateHandshakeMessage { .. }
+            | Error::PeerMisbehaved(
+                PeerMisbehaved::IllegalMiddleboxChangeCipherSpec
+                | PeerMisbehaved::IllegalTlsInnerPlaintext,
+            ) => Self::UnexpectedMessage,
             Error::InvalidMessage(_) => Self::Malformed,
             Error::PeerMisbehaved(_) => Self::Misbehaved,
             Error::PeerIncompatible(_) | Error::NoApplicationProtocol => Self::Incompatible,

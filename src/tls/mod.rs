@@ -11,6 +11,7 @@
 //! its connection types are named nowhere else, and its `complete_io` and `Stream` not even here.
 
 pub mod config;
+mod direction;
 mod fault;
 mod handshake;
 mod header;

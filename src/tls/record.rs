@@ -1,29 +1,21 @@
 //! The compact record layer of TLS 1.3: what is left of a connection once traffic flows.
 //!
 //! ```text
-//!                  secret, key, iv, sequence number
-//!   Sealing  ----- set up ----> rustls' MessageEncrypter ----> records
-//!   Opening  ----- set up ----> rustls' MessageDecrypter ----> plaintext, in place
+//!   scratch --one record--> Opening --+-- application data --> the caller, in place
+//!                                     +-- key update, ticket -> Messages -> the next keys
+//!                                     +-- alert -------------> closed, or a fault
+//!   plaintext --fragments--> Sealing --> output
 //! ```
 //!
-//! Keys that are set up take several times the memory of the keys themselves. So what speaks once
-//! in a while (a heartbeat) sets them up for that one record, and what speaks more often keeps them
-//! until [`Records::rest`] is called.
-//!
-//! Invariant: a sequence number is used once for each key. All cryptography is rustls'.
+//! Invariant: between calls nothing is held but keys, counts, and the front of a record that has
+//! not come whole.
 
-use std::mem;
-
-use rustls::crypto::cipher::{
-    InboundOpaqueMessage, MessageDecrypter, MessageEncrypter, OutboundChunks, OutboundPlainMessage,
-};
-use rustls::{
-    AlertDescription, ContentType, ExtractedSecrets, ProtocolVersion, Side, Tls13CipherSuite,
-};
+use rustls::{AlertDescription, ContentType, ExtractedSecrets, Side, Tls13CipherSuite};
 
 use super::Opened;
+use super::direction::{Opening, Sealing};
 use super::fault::Fault;
-use super::header::{self, FRAGMENT_BYTES_MAX, HEADER_BYTES, TLS13_BODY_BYTES_MAX};
+use super::header::{self, FRAGMENT_BYTES_MAX, TLS13_BODY_BYTES_MAX};
 use super::messages::{KeyUpdate, Messages};
 use super::secrets::{Keys, Overheard};
 use crate::base::Input;
@@ -116,8 +108,8 @@ impl Records {
 
     /// See [`super::Tls::rest`].
     pub(super) fn rest(&mut self) {
-        self.sealing.setup.rest();
-        self.opening.setup.rest();
+        self.sealing.rest();
+        self.opening.rest();
     }
 
     /// Opens records up to the first that brings something for the caller.
@@ -153,6 +145,8 @@ impl Records {
 
     /// Takes in a record of post-handshake messages (RFC 8446 §4.6).
     fn hear(&mut self, content: &[u8]) -> Result<(), Fault> {
+        // A ticket right after the handshake does not make a connection busy.
+        self.opening.rest();
         if let Some(update) = self.messages.read(content)? {
             self.opening.update_keys(self.suite);
             self.owes_key_update |= update == KeyUpdate::Requested;
@@ -199,134 +193,147 @@ enum AlertLevel {
     Fatal = 2,
 }
 
-/// The direction that we send in.
-struct Sealing {
-    keys: Keys,
-    sequence: u64,
-    setup: Setup<dyn MessageEncrypter>,
-    /// The sequence number that the keys kept were set up at.
-    since: u64,
-}
+#[cfg(test)]
+mod tests {
+    use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_256_GCM_SHA384;
+    use rustls::crypto::tls13::OkmBlock;
 
-impl Sealing {
-    fn new(keys: Keys, sequence: u64) -> Self {
-        Self { keys, sequence, setup: Setup::default(), since: sequence }
+    use super::*;
+
+    /// Both ends of a connection that has sent and received `sequence` records in each direction.
+    fn pair_at(sequence: u64) -> (Records, Records) {
+        let suite = TLS13_AES_256_GCM_SHA384.tls13().unwrap();
+        let keys = |byte| Keys::derived(suite, OkmBlock::new(&[byte; 32]));
+        let records = |sender, receiver, peer| Records {
+            suite,
+            sealing: Sealing::new(keys(sender), sequence),
+            opening: Opening::new(keys(receiver), sequence),
+            unfinished: Box::default(),
+            messages: Messages::new(peer),
+            fruitless: 0,
+            owes_key_update: false,
+            peer_has_closed: false,
+            has_closed: false,
+        };
+        (records(1, 2, Side::Server), records(2, 1, Side::Client))
     }
 
-    /// Appends a record with one fragment of `typ` to `out`.
-    fn seal(
-        &mut self,
-        suite: &Tls13CipherSuite,
-        typ: ContentType,
-        fragment: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let payload = OutboundChunks::Single(fragment);
-        let message = OutboundPlainMessage { typ, version: ProtocolVersion::TLSv1_2, payload };
-        let mut encrypter = self.encrypter(suite);
-        let record = encrypter.encrypt(message, self.sequence)?;
-        self.setup.put(encrypter);
-        self.sequence += 1;
-        // rustls seals into a vector of its own, so that this is a second copy.
-        out.extend_from_slice(&record.encode());
-        Ok(())
+    fn pair() -> (Records, Records) {
+        pair_at(0)
     }
 
-    /// Takes the keys kept if they serve for the next record, or sets them up.
-    ///
-    /// aws-lc takes the first nonce that it sees for that of sequence number 0, and refuses what
-    /// then looks like a step back. From `since` on, `n` records ascend in its eyes too as long as
-    /// `n` carries into no bit of `since`; then the keys are set up again, for twice as many.
-    fn encrypter(&mut self, suite: &Tls13CipherSuite) -> Box<dyn MessageEncrypter> {
-        let ascends = self.sequence - self.since == self.sequence ^ self.since;
-        match self.setup.take() {
-            Some(encrypter) if ascends => encrypter,
-            _ => {
-                self.since = self.sequence;
-                self.keys.encrypter(suite)
-            }
+    /// What `records` makes of all of `bytes`.
+    fn open(records: &mut Records, mut bytes: Vec<u8>) -> Result<Vec<u8>, Fault> {
+        let mut input = Input::new(&mut bytes);
+        let mut plaintext = Vec::new();
+        while let Opened::Plaintext(part) = records.open(&mut input, &mut Vec::new())? {
+            plaintext.extend_from_slice(part);
         }
+        Ok(plaintext)
     }
 
-    /// Whether the keys have sealed as much as is safe (RFC 8446 §5.5), but for their last words.
-    fn is_spent(&self, suite: &Tls13CipherSuite) -> bool {
-        self.sequence >= suite.common.confidentiality_limit - LAST_WORDS
+    fn sealed(records: &mut Records, typ: ContentType, content: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        records.sealing.seal(records.suite, typ, content, &mut out).unwrap();
+        out
     }
 
-    fn update_keys(&mut self, suite: &Tls13CipherSuite) {
-        *self = Self::new(self.keys.next(suite), 0);
-    }
-}
-
-/// A key update and an alert.
-const LAST_WORDS: u64 = 2;
-
-/// The direction that the peer sends in.
-struct Opening {
-    keys: Keys,
-    sequence: u64,
-    setup: Setup<dyn MessageDecrypter>,
-}
-
-impl Opening {
-    fn new(keys: Keys, sequence: u64) -> Self {
-        Self { keys, sequence, setup: Setup::default() }
+    fn said(records: &mut Records, plaintext: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        records.seal(plaintext, &mut out).unwrap();
+        out
     }
 
-    /// Opens `record` in place: what it is, and its content.
-    fn open<'b>(
-        &mut self,
-        suite: &Tls13CipherSuite,
-        record: &'b mut [u8],
-    ) -> Result<(ContentType, &'b mut [u8]), Fault> {
-        // All that comes after the handshake is protected, and looks so (RFC 8446 §5.2).
-        if record.first() != Some(&u8::from(ContentType::ApplicationData)) {
-            return Err(Fault::UnexpectedMessage);
+    #[test]
+    fn keys_are_updated_before_they_are_spent() {
+        let limit = 1 << 24; // of AES-GCM
+        let (mut client, mut server) = pair_at(limit - 5);
+        for round in 0..10u8 {
+            let record = said(&mut client, &[round; 10]);
+            assert_eq!(open(&mut server, record), Ok(vec![round; 10]), "round {round}");
+            assert!(client.sealing.sequence() < limit);
         }
-        let (_header, body) = record.split_at_mut(HEADER_BYTES);
-        let start = body.as_ptr();
-        let version = ProtocolVersion::TLSv1_2;
-        let message = InboundOpaqueMessage::new(ContentType::ApplicationData, version, body);
-        let mut decrypter = self.setup.take().unwrap_or_else(|| self.keys.decrypter(suite));
-        let plain = decrypter.decrypt(message, self.sequence)?;
-        let (typ, len) = (plain.typ, plain.payload.len());
-        // rustls lends the plaintext read-only; it is ours to write to, and begins where the body
-        // began, since TLS 1.3 has no explicit nonce.
-        assert_eq!(plain.payload.as_ptr(), start, "records are opened where they are");
-        self.setup.put(decrypter);
-        self.sequence += 1;
-        Ok((typ, header::front(body, len)))
+        assert_eq!((client.sealing.sequence(), server.opening.sequence()), (7, 7));
+        assert!(!server.owes_key_update, "only our own keys were spent");
     }
 
-    fn update_keys(&mut self, suite: &Tls13CipherSuite) {
-        *self = Self::new(self.keys.next(suite), 0);
-    }
-}
-
-/// Keys set up for use, kept from their second use on until they rest.
-struct Setup<T: ?Sized> {
-    kept: Option<Box<T>>,
-    is_warm: bool,
-}
-
-impl<T: ?Sized> Setup<T> {
-    fn take(&mut self) -> Option<Box<T>> {
-        self.kept.take()
+    #[test]
+    fn a_key_update_asked_for_comes_before_the_next_data() {
+        let (mut client, mut server) = pair();
+        let asking = sealed(&mut client, ContentType::Handshake, &KeyUpdate::Requested.encode());
+        client.sealing.update_keys(client.suite);
+        assert_eq!(open(&mut server, asking), Ok(vec![]));
+        let answer = said(&mut server, b"data");
+        assert_eq!(server.sealing.sequence(), 1, "the first record of new keys");
+        assert_eq!(open(&mut client, answer), Ok(b"data".to_vec()));
+        assert_eq!(open(&mut server, said(&mut client, b"more")), Ok(b"more".to_vec()));
     }
 
-    fn put(&mut self, keys: Box<T>) {
-        if mem::replace(&mut self.is_warm, true) {
-            self.kept = Some(keys);
+    #[test]
+    fn empty_records_are_bounded_in_number_between_data() {
+        let (mut client, mut server) = pair();
+        for _ in 0..FRUITLESS_RECORDS_MAX {
+            let empty = sealed(&mut client, ContentType::ApplicationData, b"");
+            assert_eq!(open(&mut server, empty), Ok(vec![]));
         }
+        assert_eq!(open(&mut server, said(&mut client, b"data")), Ok(b"data".to_vec()));
+        let empty: Vec<u8> = (0..=FRUITLESS_RECORDS_MAX)
+            .flat_map(|_| sealed(&mut client, ContentType::ApplicationData, b""))
+            .collect();
+        assert_eq!(open(&mut server, empty), Err(Fault::Fruitless));
     }
 
-    fn rest(&mut self) {
-        *self = Self::default();
+    #[test]
+    fn nothing_comes_between_the_parts_of_a_message() {
+        let (mut client, mut server) = pair();
+        let half = sealed(&mut client, ContentType::Handshake, &[24, 0, 0]);
+        assert_eq!(open(&mut server, half), Ok(vec![]));
+        let data = said(&mut client, b"data");
+        assert_eq!(open(&mut server, data), Err(Fault::UnexpectedMessage));
     }
-}
 
-impl<T: ?Sized> Default for Setup<T> {
-    fn default() -> Self {
-        Self { kept: None, is_warm: false }
+    #[test]
+    fn what_may_not_come_after_the_handshake_is_refused() {
+        let cases: [(ContentType, &[u8], Fault); 5] = [
+            (ContentType::ChangeCipherSpec, &[1], Fault::UnexpectedMessage),
+            (ContentType::Heartbeat, &[1], Fault::UnexpectedMessage),
+            (ContentType::Handshake, &[4, 0, 0, 1, 0], Fault::UnexpectedMessage),
+            (ContentType::Alert, &[2], Fault::Malformed),
+            (ContentType::Alert, &[1, 80], Fault::Alert(AlertDescription::InternalError)),
+        ];
+        for (typ, content, fault) in cases {
+            let (mut client, mut server) = pair();
+            let record = sealed(&mut client, typ, content);
+            assert_eq!(open(&mut server, record), Err(fault), "{typ:?}");
+        }
+        let (_, mut server) = pair();
+        let plain = vec![0x15, 3, 3, 0, 2, 1, 0];
+        assert_eq!(open(&mut server, plain), Err(Fault::UnexpectedMessage));
+    }
+
+    #[test]
+    fn a_user_that_cancels_is_waited_for() {
+        let (mut client, mut server) = pair();
+        let canceled = sealed(&mut client, ContentType::Alert, &[1, 90]);
+        assert_eq!(open(&mut server, canceled), Ok(vec![]));
+        assert!(!server.peer_has_closed);
+    }
+
+    #[test]
+    fn a_record_opened_twice_is_forged() {
+        let (mut client, mut server) = pair();
+        let record = said(&mut client, b"data");
+        assert_eq!(open(&mut server, record.clone()), Ok(b"data".to_vec()));
+        assert_eq!(open(&mut server, record), Err(Fault::BadRecordMac));
+    }
+
+    #[test]
+    fn a_message_fills_as_many_records_as_it_needs() {
+        for (len, records) in [(0, 0), (1, 1), (16_384, 1), (16_385, 2), (100_000, 7)] {
+            let (mut client, mut server) = pair();
+            let out = said(&mut client, &vec![7; len]);
+            assert_eq!(out.len(), len + records * (5 + 1 + 16), "{len}");
+            assert_eq!(open(&mut server, out), Ok(vec![7; len]));
+        }
     }
 }

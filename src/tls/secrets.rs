@@ -77,13 +77,12 @@ impl Keys {
         overheard: &Overheard,
     ) -> Result<Self, Fault> {
         let secret = overheard.secret(sender).ok_or(Fault::Internal)?.clone();
-        match keys {
-            ConnectionTrafficSecrets::Aes256Gcm { key, iv }
-            | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => {
-                Ok(Self { secret, key, iv })
-            }
-            _ => Err(Fault::Internal),
-        }
+        let (ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+        | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = keys
+        else {
+            return Err(Fault::Internal);
+        };
+        Ok(Self { secret, key, iv })
     }
 
     /// The keys after a key update (RFC 8446 §7.2).
@@ -95,7 +94,7 @@ impl Keys {
     }
 
     /// The keys that follow from a traffic secret (RFC 8446 §7.3).
-    fn derived(suite: &Tls13CipherSuite, secret: OkmBlock) -> Self {
+    pub(super) fn derived(suite: &Tls13CipherSuite, secret: OkmBlock) -> Self {
         let expander = suite.hkdf_provider.expander_for_okm(&secret);
         let expander: &dyn HkdfExpander = &*expander;
         let key =

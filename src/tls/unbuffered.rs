@@ -1,10 +1,12 @@
 //! The one place that drives rustls' unbuffered connections, of either side.
 
+use std::ops::Deref;
+
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError, ReadTraffic,
-    UnbufferedStatus,
+    UnbufferedConnectionCommon, UnbufferedStatus,
 };
 use rustls::{CommonState, ExtractedSecrets, Side, Tls13CipherSuite};
 
@@ -103,7 +105,7 @@ impl Connection {
 }
 
 /// What rustls has for each side by the same name and without a trait.
-trait Unbuffered {
+trait Unbuffered: Deref<Target = UnbufferedConnectionCommon<Self::Data>> {
     type Data;
 
     fn process<'c, 'i>(&'c mut self, given: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
@@ -173,8 +175,13 @@ fn read<Data>(
 }
 
 /// Appends the alert that rustls has for the peer after a fault.
+///
+/// It may not be asked for more than that: it would come upon the same fault again.
 fn farewell<C: Unbuffered>(connection: &mut C, given: &mut [u8], reply: &mut Vec<u8>) {
-    while let Ok(ConnectionState::EncodeTlsData(data)) = connection.process(given).state {
+    while connection.wants_write() {
+        let Ok(ConnectionState::EncodeTlsData(data)) = connection.process(given).state else {
+            return;
+        };
         if encode(data, reply).is_err() {
             return;
         }
