@@ -1,0 +1,340 @@
+//! The TLS seam in memory: our client and our server with each other and with rustls, every cut of
+//! every flight, what goes wrong on the way, and what a connection costs.
+
+#![allow(clippy::disallowed_methods)] // certificates are made for the real time
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test fails where it must
+#![allow(clippy::large_stack_arrays)] // messages larger than a record
+
+#[path = "support/alloc.rs"]
+mod alloc;
+#[path = "tls/memory.rs"]
+mod memory;
+#[path = "tls/openssl.rs"]
+mod openssl;
+#[path = "support/tls.rs"]
+mod support;
+
+use corecast::tls::config::{self, Trust};
+use corecast::tls::{Fault, Tls};
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CipherSuite, SupportedProtocolVersion, version};
+use support::{Peer, Stranger, client_config, converse, localhost, pair};
+
+#[global_allocator]
+static ALLOCATOR: alloc::Counting = alloc::Counting;
+
+/// All that a server is ever offered here: what our record layer serves, and what stays in rustls.
+const OFFERS: [(&SupportedProtocolVersion, CipherSuite); 5] = [
+    (&version::TLS13, CipherSuite::TLS13_AES_256_GCM_SHA384),
+    (&version::TLS13, CipherSuite::TLS13_CHACHA20_POLY1305_SHA256),
+    (&version::TLS13, CipherSuite::TLS13_AES_128_GCM_SHA256),
+    (&version::TLS12, CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+    (&version::TLS12, CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+];
+
+#[test]
+fn our_client_and_our_server_talk() {
+    let (mut client, mut server) = pair();
+    for round in 0..40u8 {
+        let hello = client.seal(&[round; 100]);
+        assert!(server.take_in(&hello).is_empty());
+        assert_eq!(server.take_received(), [round; 100]);
+        let large = server.seal(&[round; 50_000]);
+        assert!(client.take_in(&large).is_empty());
+        assert_eq!(client.take_received(), [round; 50_000]);
+        if round % 16 == 9 {
+            client.tls.rest();
+            server.tls.rest();
+        }
+    }
+}
+
+#[test]
+fn our_server_talks_with_rustls_whatever_it_offers() {
+    for (version, suite) in OFFERS {
+        let mut client = Stranger::client(version, suite);
+        let mut server = Peer::server();
+        client.converse(&mut server);
+        assert_eq!(server.established, 1, "{suite:?}");
+        for round in 0..10u8 {
+            server.take_in(&client.say(&[round; 20_000]));
+            assert_eq!(server.take_received(), [round; 20_000], "{suite:?}");
+            client.take_in(&server.seal(&[round; 20_000]));
+            assert_eq!(client.take_received(), [round; 20_000], "{suite:?}");
+        }
+    }
+}
+
+#[test]
+fn our_client_talks_with_rustls_whatever_it_offers() {
+    for (version, suite) in OFFERS {
+        let mut server = Stranger::server(version, suite);
+        let mut client = Peer::client();
+        server.converse(&mut client);
+        assert_eq!(client.established, 1, "{suite:?}");
+        for round in 0..10u8 {
+            client.take_in(&server.say(&[round; 20_000]));
+            assert_eq!(client.take_received(), [round; 20_000], "{suite:?}");
+            server.take_in(&client.seal(&[round; 20_000]));
+            assert_eq!(server.take_received(), [round; 20_000], "{suite:?}");
+        }
+    }
+}
+
+#[test]
+fn every_flight_may_be_cut_at_every_byte() {
+    for cut in 0.. {
+        let (mut client, mut server) = (Peer::client(), Peer::server());
+        let mut longest = 0;
+        let mut to_server = client.take_in(&[]);
+        while !to_server.is_empty() {
+            let to_client = take_in_two(&mut server, &to_server, cut);
+            longest = longest.max(to_server.len()).max(to_client.len());
+            to_server = take_in_two(&mut client, &to_client, cut);
+        }
+        assert_eq!((client.established, server.established), (1, 1), "cut at {cut}");
+        if cut > longest {
+            return assert!(cut > 500, "a server's flight is longer than {cut}");
+        }
+    }
+}
+
+/// Takes in `flight` in two pieces.
+fn take_in_two(peer: &mut Peer, flight: &[u8], cut: usize) -> Vec<u8> {
+    let (front, back) = flight.split_at(cut.min(flight.len()));
+    [peer.take_in(front), peer.take_in(back)].concat()
+}
+
+#[test]
+fn every_flight_may_come_in_pieces_of_one_byte() {
+    for (version, suite) in OFFERS {
+        let (mut client, mut server) = (Stranger::client(version, suite), Peer::server());
+        let mut to_server = client.say(&[]);
+        while !to_server.is_empty() {
+            let to_client: Vec<u8> =
+                to_server.iter().flat_map(|byte| server.take_in(&[*byte])).collect();
+            to_server = client.take_in(&to_client);
+        }
+        assert_eq!(server.established, 1, "{suite:?}");
+        for byte in client.say(b"a byte at a time") {
+            server.take_in(&[byte]);
+        }
+        assert_eq!(server.take_received(), b"a byte at a time", "{suite:?}");
+    }
+}
+
+#[test]
+fn a_client_hello_may_come_in_records_of_one_byte() {
+    let (mut client, mut server) = (Peer::client(), Peer::server());
+    let hello = client.take_in(&[]);
+    let records: Vec<u8> = hello[5..].iter().flat_map(|byte| [0x16, 3, 1, 0, 1, *byte]).collect();
+    let to_client = server.take_in(&records);
+    let to_server = client.take_in(&to_client);
+    server.take_in(&to_server);
+    assert_eq!((client.established, server.established), (1, 1));
+}
+
+#[test]
+fn a_client_hello_that_does_not_end_is_cut_off() {
+    let mut server = Peer::server();
+    // The header of a record of 16 KiB is enough to know.
+    assert_eq!(server.feed(&[0x16, 3, 1, 0x40, 0]).1, Err(Fault::OversizedHandshake));
+    let mut server = Peer::server();
+    let hello_of_60_000_bytes = [&[0x16, 3, 1, 4, 0, 1, 0, 0xEA, 0x60][..], &[0; 1_020]].concat();
+    server.take_in(&hello_of_60_000_bytes);
+    let more = [&[0x16, 3, 1, 4, 0][..], &[0; 1_024]].concat();
+    let outcome = (0..64).map(|_| server.feed(&more).1).find(Result::is_err).unwrap();
+    assert_eq!(outcome, Err(Fault::OversizedHandshake));
+}
+
+#[test]
+fn who_does_not_speak_tls_is_told_so_in_tls() {
+    let (alert, outcome) = Peer::server().feed(b"GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(outcome, Err(Fault::Malformed));
+    assert_eq!(alert, [0x15, 3, 3, 0, 2, 2, 50]); // fatal, decode_error
+}
+
+#[test]
+fn a_close_notify_amid_the_handshake_ends_it() {
+    let hello = Peer::client().take_in(&[]);
+    for cut in 0..hello.len() {
+        let mut server = Peer::server();
+        let mut bytes = hello[..cut].to_vec();
+        bytes.extend_from_slice(&[0x15, 3, 3, 0, 2, 1, 0]);
+        let (_, outcome) = server.feed(&bytes);
+        assert_eq!(server.established, 0, "cut at {cut}");
+        assert!(!server.is_closed || outcome.is_ok());
+    }
+}
+
+#[test]
+fn what_follows_the_handshake_in_the_same_read_is_opened() {
+    let (mut client, mut server) = (Peer::client(), Peer::server());
+    let hello = client.take_in(&[]);
+    let to_client = server.take_in(&hello);
+    let mut to_server = client.take_in(&to_client);
+    to_server.extend(client.seal(b"at once"));
+    to_server.extend(client.seal(b", and more"));
+    to_server.extend(client.close());
+    server.take_in(&to_server);
+    assert_eq!(server.take_received(), b"at once, and more");
+    assert!(server.is_closed);
+}
+
+#[test]
+fn records_may_be_cut_at_every_byte_and_come_several_at_once() {
+    let (mut client, mut server) = pair();
+    let first = client.seal(b"one");
+    let len = 3 * first.len();
+    server.take_in(&first);
+    server.take_received();
+    for cut in 0..=len {
+        let bytes = [client.seal(b"one"), client.seal(b"two"), client.seal(b"six")].concat();
+        server.take_in(&bytes[..cut]);
+        server.take_in(&bytes[cut..]);
+        assert_eq!(server.take_received(), b"onetwosix", "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_key_update_of_rustls_is_followed_and_answered_once_with_our_next_data() {
+    for (version, suite) in OFFERS.into_iter().filter(|(version, _)| *version == &version::TLS13) {
+        let (mut client, mut server) = (Stranger::client(version, suite), Peer::server());
+        client.converse(&mut server);
+        for round in 0..5 {
+            let unasked = server.seal(b"data");
+            client.take_in(&unasked);
+            for _ in 0..3 {
+                client.connection.refresh_traffic_keys().unwrap();
+                let reply = server.take_in(&client.say(b"after"));
+                assert!(reply.is_empty(), "{suite:?}");
+            }
+            let asked = server.seal(b"data");
+            // A record more: header, type, tag, and the message of five bytes.
+            assert_eq!(asked.len(), unasked.len() + 5 + 1 + 16 + 5, "{suite:?} {round}");
+            client.take_in(&asked);
+            client.take_in(&server.seal(b"more"));
+        }
+        assert_eq!(client.take_received(), b"datadatamore".repeat(5), "{suite:?}");
+        assert_eq!(server.take_received(), b"after".repeat(15), "{suite:?}");
+    }
+}
+
+#[test]
+fn key_updates_without_data_do_not_go_on_for_ever() {
+    let (version, suite) = OFFERS[0];
+    let (mut client, mut server) = (Stranger::client(version, suite), Peer::server());
+    client.converse(&mut server);
+    let mut refresh = || {
+        client.connection.refresh_traffic_keys().unwrap();
+        server.feed(&client.say(b"")).1
+    };
+    assert_eq!((0..32).find_map(|_| refresh().err()), None);
+    assert_eq!(refresh(), Err(Fault::Fruitless));
+}
+
+#[test]
+fn either_side_may_close_first_and_the_other_may_still_speak() {
+    for (version, suite) in OFFERS {
+        let (mut client, mut server) = (Stranger::client(version, suite), Peer::server());
+        client.converse(&mut server);
+        client.connection.send_close_notify();
+        server.take_in(&client.say(b""));
+        assert!(server.is_closed, "{suite:?}");
+        client.take_in(&server.seal(b"last words"));
+        assert_eq!(client.take_received(), b"last words", "{suite:?}");
+        client.take_in(&server.close());
+        assert!(client.has_peer_closed(), "{suite:?}");
+
+        let (mut client, mut server) = (Stranger::client(version, suite), Peer::server());
+        client.converse(&mut server);
+        client.take_in(&server.close());
+        assert!(client.has_peer_closed(), "{suite:?}");
+        server.take_in(&client.say(b"last words"));
+        assert_eq!(server.take_received(), b"last words", "{suite:?}");
+    }
+}
+
+#[test]
+fn after_a_close_nothing_is_sealed_and_nothing_is_opened() {
+    let (mut client, mut server) = pair();
+    let late = [client.close(), pair().0.seal(b"of another connection")].concat();
+    server.take_in(&late);
+    server.take_in(b"whatever");
+    assert!(server.is_closed && server.take_received().is_empty());
+    assert_eq!(client.tls.seal(b"late", &mut Vec::new()), Err(Fault::Unwritable));
+    assert!(client.close().is_empty(), "one close_notify is enough");
+}
+
+#[test]
+fn a_connection_that_shakes_hands_cannot_be_written_to() {
+    let mut client = Peer::client();
+    client.take_in(&[]);
+    assert!(client.tls.is_handshaking());
+    assert_eq!(client.tls.seal(b"early", &mut Vec::new()), Err(Fault::Unwritable));
+    assert!(client.close().is_empty());
+}
+
+#[test]
+fn a_record_changed_at_any_byte_brings_no_plaintext() {
+    let (mut client, mut server) = pair();
+    let len = server.seal(b"secret").len();
+    drop(client);
+    for changed in 0..len {
+        (client, server) = pair();
+        let mut record = server.seal(b"secret");
+        record[changed] ^= 1;
+        let (alert, outcome) = client.feed(&record);
+        assert!(client.take_received().is_empty(), "byte {changed}");
+        // A length that grew is a record that has not come whole.
+        let is_longer = changed == 4 && record[4] & 1 == 1 || changed == 3;
+        assert_eq!(outcome.is_ok(), is_longer, "byte {changed}: {outcome:?}");
+        if changed >= 5 {
+            assert_eq!(outcome, Err(Fault::BadRecordMac), "byte {changed}");
+            let told = server.feed(&alert).1;
+            assert_eq!(told, Err(Fault::Alert(AlertDescription::BadRecordMac)));
+        }
+    }
+}
+
+#[test]
+fn a_record_that_is_too_long_is_refused_by_its_header() {
+    let (mut client, mut server) = pair();
+    let (alert, outcome) = server.feed(&[0x17, 3, 3, 0x41, 1]);
+    assert_eq!(outcome, Err(Fault::RecordOverflow));
+    let told = client.feed(&alert).1;
+    assert_eq!(told, Err(Fault::Alert(AlertDescription::RecordOverflow)));
+    let again = server.feed(b"").1;
+    assert_eq!(again, Err(Fault::RecordOverflow), "a fault stays");
+}
+
+#[test]
+fn a_handshake_that_fails_says_why_on_both_sides() {
+    let stranger = ServerName::try_from("stranger.example").unwrap();
+    let mut client = Peer::new(Tls::client(&client_config(), stranger).unwrap());
+    let told = outcome_of(&mut client, &mut Peer::server());
+    assert_eq!(told.0, Err(Fault::CertificateName));
+    assert_eq!(told.1, Err(Fault::Alert(AlertDescription::BadCertificate)));
+
+    let trusting_nobody = config::client_config(Trust::Authorities(Vec::new())).unwrap();
+    let mut client = Peer::new(Tls::client(&trusting_nobody, localhost()).unwrap());
+    let told = outcome_of(&mut client, &mut Peer::server());
+    assert_eq!(told.0, Err(Fault::CertificateIssuer));
+    assert_eq!(told.1, Err(Fault::Alert(AlertDescription::UnknownCA)));
+}
+
+#[test]
+fn a_client_that_trusts_anyone_talks_to_anyone() {
+    let config = config::client_config(Trust::Anyone).unwrap();
+    let stranger = ServerName::try_from("stranger.example").unwrap();
+    let mut client = Peer::new(Tls::client(&config, stranger).unwrap());
+    converse(&mut client, &mut Peer::server());
+    assert_eq!(client.established, 1);
+}
+
+/// How a handshake that fails at the client ends for both.
+fn outcome_of(client: &mut Peer, server: &mut Peer) -> (Result<(), Fault>, Result<(), Fault>) {
+    let to_client = server.take_in(&client.take_in(&[]));
+    let (alert, clients) = client.feed(&to_client);
+    (clients, server.feed(&alert).1)
+}
