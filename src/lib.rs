@@ -7,4 +7,5 @@ pub mod http;
 pub mod hub;
 pub mod reactor;
 pub mod tls;
+pub mod worker;
 pub mod ws;

@@ -1,0 +1,10 @@
+//! One core's world.
+
+pub mod mesh;
+mod sleep;
+pub mod staging;
+
+/// The atomics of `sleep`, for which a model checker puts its own.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicBool, Ordering, fence};
+}
