@@ -1,6 +1,7 @@
 //! One core's world.
 
 pub mod mesh;
+pub mod metrics;
 mod sleep;
 pub mod staging;
 
