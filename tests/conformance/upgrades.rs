@@ -309,6 +309,17 @@ fn the_server_chooses_the_subprotocol() {
 }
 
 #[test]
+fn a_head_full_of_offers_is_judged_like_any_other() {
+    let offers: Vec<String> = (0..2_000).map(|number| format!("{number:x}")).collect();
+    let offer = |last: &str| format!("Sec-WebSocket-Protocol: {},{last}\r\n", offers.join(","));
+    for (last, status) in [("v1.corecast", 101), ("7", 400), ("/", 400)] {
+        let bytes = request(Protocol, offer(last).as_bytes());
+        assert!(bytes.len() > 6_000);
+        assert_eq!(answer(&[&bytes]).0, Some(status), "{last}");
+    }
+}
+
+#[test]
 fn frames_that_follow_the_request_are_left_to_be_read() {
     let frame = b"\x81\x82\0\0\0\0hi";
     let bytes = request(Extra, &[b"\r\n", &frame[..]].concat());

@@ -154,15 +154,15 @@ fn check_upgrade(head: &RequestHead) -> Result<(), Refusal> {
 }
 
 /// Whatever is offered must be tokens, each once (RFC 6455 §4.1).
+///
+/// The offers are sorted, since comparing each with each would let one head of 8 KiB cost us
+/// milliseconds.
 fn check_subprotocols(head: &RequestHead) -> Result<(), Refusal> {
-    let offers = || head.members("sec-websocket-protocol");
-    for (index, offer) in offers().enumerate() {
-        let is_new = offers().take(index).all(|earlier| earlier != offer);
-        if !is_new || !offer.iter().copied().all(is_token_byte) {
-            return Err(Refusal::Subprotocol);
-        }
-    }
-    Ok(())
+    let mut offers: Vec<&[u8]> = head.members("sec-websocket-protocol").collect();
+    offers.sort_unstable();
+    let are_different = offers.is_sorted_by(|one, next| one < next);
+    let are_tokens = offers.iter().copied().flatten().copied().all(is_token_byte);
+    if are_different && are_tokens { Ok(()) } else { Err(Refusal::Subprotocol) }
 }
 
 /// What a token may be made of (RFC 9110 §5.6.2).
