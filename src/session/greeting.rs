@@ -1,0 +1,75 @@
+//! Before a connection is what it becomes: its HTTP requests, and the wait for a WebSocket's start.
+
+use std::net::SocketAddr;
+
+use crate::base::Input;
+use crate::http::{Limits, Reader, Refusal, RequestHead};
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The address the connection came from.
+    pub address: SocketAddr,
+    /// The number of the listener that accepted it.
+    pub listener: u32,
+    /// Whether what it says came through TLS.
+    pub secure: bool,
+}
+
+/// A connection that speaks HTTP.
+#[derive(Debug)]
+pub struct Greeting {
+    /// Who is asking.
+    pub peer: Peer,
+    /// Subscriptions made for the request in hand that other cores have not heard of yet.
+    pub waiting: u32,
+    reader: Reader,
+}
+
+/// A connection that is a WebSocket already, but must not know it yet.
+///
+/// Whoever has seen the 101 misses nothing that is published afterwards, anywhere: so the 101 waits
+/// until every core knows where to send it.
+#[derive(Debug)]
+pub struct Upgrading {
+    /// Subscriptions that other cores have not heard of yet.
+    pub waiting: u32,
+    /// The 101, as it will be written.
+    pub response: Vec<u8>,
+    /// What the peer sent without waiting for it.
+    pub early: Vec<u8>,
+}
+
+impl Greeting {
+    /// A connection of which nothing has been read yet.
+    pub fn new(peer: Peer) -> Self {
+        Self { peer, waiting: 0, reader: Reader::default() }
+    }
+
+    /// Reads on until a request is whole; what follows it stays in `input`.
+    pub fn next(
+        &mut self,
+        input: &mut Input<'_>,
+        limits: &Limits,
+    ) -> Result<Option<(RequestHead, Vec<u8>)>, Refusal> {
+        self.reader.next(input, limits)
+    }
+
+    /// Whether nothing of a request has arrived.
+    pub fn is_idle(&self) -> bool {
+        self.reader.is_idle()
+    }
+}
+
+impl Upgrading {
+    /// Waits for `waiting` subscriptions before it says `response`.
+    pub const fn new(waiting: u32, response: Vec<u8>) -> Self {
+        Self { waiting, response, early: Vec::new() }
+    }
+
+    /// Keeps what came too early. The loop reads once at most before it stops to listen, so this
+    /// holds no more than one read.
+    pub fn keep(&mut self, bytes: &[u8]) {
+        self.early.extend_from_slice(bytes);
+    }
+}
