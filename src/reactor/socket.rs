@@ -2,9 +2,17 @@
 
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::RawFd;
 use std::time::Duration;
+
+use crate::base::Stream;
+
+impl Stream for TcpStream {
+    fn finish(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
 
 /// A TCP socket for `address` that may take a port which old connections still linger on.
 pub(super) fn new(address: SocketAddr) -> io::Result<Socket> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::session::CloseReason;
 use crate::tls::Fault;
 
 macro_rules! metrics {
@@ -45,7 +46,7 @@ metrics! {
     connections: Gauge, "Connections that are open.";
     connections_opened_total: Counter, "Connections accepted since start.";
     connections_refused_total: Counter, "Connections not accepted, at the limit or in a shutdown.";
-    connections_closed_total: Labelled(&CLOSE_REASONS), "Connections that have ended, by reason.";
+    connections_closed_total: Labelled(&CloseReason::LABELS), "Connections ended, by reason.";
     handshakes_total: Counter, "TLS handshakes completed.";
     tls_failures_total: Labelled(&TLS_FAILURES), "TLS connections that failed, by reason.";
     requests_total: Counter, "HTTP requests read, with those for a WebSocket.";
@@ -61,25 +62,6 @@ metrics! {
     loop_lag_seconds: Histogram, "How late a timer was looked at.";
     panics_total: Counter, "Connections lost to a failure of the code that served them.";
 }
-
-/// Why connections end.
-const CLOSE_REASONS: [&str; 15] = [
-    "peer",
-    "lost",
-    "service",
-    "fault",
-    "answered",
-    "draining",
-    "slow",
-    "gap",
-    "silent",
-    "handshake",
-    "request",
-    "unfinished",
-    "stalled",
-    "unanswered",
-    "panicked",
-];
 
 /// Why TLS fails, in the order of [`tls_failure`].
 const TLS_FAILURES: [&str; 6] =

@@ -1,11 +1,319 @@
 //! One core's world.
+//!
+//! A [`Worker`] is a pure machine: it has no clock, no thread and no system call of its own. A loop
+//! ([`Handler`]) tells it what its streams may be asked for and what time it is; over pipes in
+//! memory and a clock that jumps, a simulation drives the same code.
+//!
+//! ```text
+//! ready(key) ---> unread                     mailbox (other cores, handles)
+//!                   |                            |
+//! turn: receive <---+----------------------------'
+//!       listen    Link::receive -> Tls::open -> Session::next -> Service -> Context
+//!       expire    the wheel: heartbeats, deadlines                             |
+//!       deliver   Hub -> Outbox of each subscriber (a count, no copy)          |
+//!       flush     Outbox -> Tls::seal -> Link::write  <---- replies -----------'
+//!       post      one batch for each other core
+//! ```
+//!
+//! Invariants, checked after every turn in debug builds: opened minus closed connections are live;
+//! what has something to write is listed, or waits for its socket; an outbox is within its bound.
 
+mod apply;
+mod connection;
+mod context;
+mod expire;
+mod flush;
+pub mod limits;
+mod link;
+mod listen;
 pub mod mesh;
 pub mod metrics;
+mod outbox;
+mod receive;
+mod service;
 mod sleep;
 pub mod staging;
+mod world;
 
 /// The atomics of `sleep`, for which a model checker puts its own.
 mod atomic {
     pub(super) use std::sync::atomic::{AtomicBool, Ordering, fence};
+}
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::connection::{Connection, Marks};
+use self::link::Link;
+use self::mesh::{Door, Mailbox};
+use self::metrics::MetricsSet;
+use self::staging::Staging;
+use self::world::{Reply, World};
+use crate::base::{
+    Clock, Handler, Key, Origin, Readiness, Request, Rng, Slab, Stream, Tick, Wheel,
+};
+use crate::hub::{Hub, WorkerId};
+use crate::tls::{ServerConfig, Tls};
+
+pub use self::context::Context;
+pub use self::limits::Limits;
+pub use self::outbox::{Bound, Offer};
+pub use self::service::{Incoming, Service, Verdict};
+pub use crate::session::{CloseReason, Peer};
+
+/// What is read at once: as much as a socket's buffer usually holds, and four records of TLS.
+const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// How soon a batch is offered again to a core whose mailbox was full.
+const REPOST: Duration = Duration::from_millis(1);
+
+/// What a worker is made of.
+#[derive(Debug)]
+pub struct Setup<V> {
+    /// What it serves.
+    pub service: V,
+    /// Which one it is.
+    pub id: WorkerId,
+    /// What is spoken on each listener, by its number.
+    pub listeners: Vec<Kind>,
+    /// Its bounds.
+    pub limits: Limits,
+    /// Where other cores and handles post to it.
+    pub mailbox: Mailbox,
+    /// Where it posts to other cores.
+    pub doors: Vec<Door>,
+    /// What is counted, here and on the other cores.
+    pub metrics: MetricsSet,
+    /// What its jitter and its hash maps depend on: nobody outside should know it.
+    pub seed: u64,
+    /// The time at which it begins.
+    pub now: Instant,
+}
+
+/// What is spoken on a listener.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// HTTP and WebSocket.
+    Plain,
+    /// The same through TLS.
+    Tls(Arc<ServerConfig>),
+}
+
+/// One core's connections, and what connects them.
+pub struct Worker<S, V: Service> {
+    service: V,
+    world: World<V::State>,
+    /// The streams, by the index of their connection's key.
+    links: Vec<Option<Link<S>>>,
+    listeners: Vec<Kind>,
+    mailbox: Mailbox,
+    /// Open connections that may be read from.
+    unread: VecDeque<Key>,
+    /// Those that still shake hands: a few of them a turn.
+    shaking: VecDeque<Key>,
+    requests: VecDeque<Request>,
+    draining: Option<Draining>,
+    /// Where bytes are read to, decrypted and unmasked.
+    scratch: Vec<u8>,
+    /// Where frames are gathered.
+    plain: Vec<u8>,
+    /// Where they are sealed, behind what TLS itself has to say.
+    wire: Vec<u8>,
+    /// Keys whose entry in the wheel has come round.
+    due: Vec<Key>,
+}
+
+/// How a shutdown goes on.
+#[derive(Debug)]
+struct Draining {
+    /// Connections that have not been told yet.
+    untold: Vec<Key>,
+    /// When those that are left are dropped.
+    until: Tick,
+}
+
+impl<S: Stream, V: Service> Worker<S, V> {
+    /// A worker without connections.
+    pub fn new(setup: Setup<V>) -> Self {
+        let clock = Clock::new(setup.now);
+        let mut rng = Rng::new(setup.seed);
+        let workers = setup.doors.len() + 1;
+        let world = World {
+            id: setup.id,
+            connections: Slab::default(),
+            hub: Hub::new(setup.id, workers, rng.next_u64(), setup.limits.hub),
+            staging: Staging::new(setup.id, setup.doors, setup.limits.staged_bytes_max),
+            wheel: Wheel::new(Tick::default()),
+            limits: setup.limits,
+            metrics: setup.metrics,
+            clock,
+            now: setup.now,
+            tick: Tick::default(),
+            rng,
+            dirty: Vec::new(),
+            gone: Vec::new(),
+            reply: Reply::default(),
+        };
+        Self {
+            service: setup.service,
+            world,
+            links: Vec::new(),
+            listeners: setup.listeners,
+            mailbox: setup.mailbox,
+            unread: VecDeque::new(),
+            shaking: VecDeque::new(),
+            requests: VecDeque::new(),
+            draining: None,
+            scratch: vec![0; SCRATCH_BYTES],
+            plain: Vec::new(),
+            wire: Vec::new(),
+            due: Vec::new(),
+        }
+    }
+
+    /// Does something for one connection and answers it: what it is told meanwhile is written at
+    /// once. If that fails in our own code, the connection is lost and the core is not.
+    fn attend(&mut self, key: Key, act: impl FnOnce(&mut Self)) {
+        self.world.reply.to = Some(key);
+        if catch_unwind(AssertUnwindSafe(|| act(self))).is_err() {
+            log::error!("a connection was lost to a panic while it was served");
+            self.world.metrics().panics_total.add(1);
+            self.world.bury(key, CloseReason::Panicked);
+        }
+        self.world.reply.to = None;
+        self.answer(key);
+    }
+
+    fn link(&mut self, key: Key) -> Option<&mut Link<S>> {
+        self.world.connections.get(key)?;
+        self.links.get_mut(key.index())?.as_mut()
+    }
+
+    /// Removes the connections that have ended, and tells the service of those it knew.
+    fn bury(&mut self) {
+        while let Some((key, reason)) = self.world.gone.pop() {
+            let Some(connection) = self.world.connections.remove(key) else { continue };
+            self.world.hub.remove(key);
+            if let Some(link) = self.links.get_mut(key.index()) {
+                *link = None;
+            }
+            self.world.metrics().connections.sub(1);
+            self.world.metrics().connections_closed_total.add(reason.index(), 1);
+            log::debug!("connection closed: {}", reason.label());
+            if let Some(state) = connection.state {
+                let cx = &mut Context::new(&mut self.world);
+                let service = &mut self.service;
+                let told = AssertUnwindSafe(|| service.closed(key, state, reason, cx));
+                if catch_unwind(told).is_err() {
+                    self.world.metrics().panics_total.add(1);
+                }
+            }
+        }
+    }
+
+    /// Hands what is staged to the other cores.
+    fn post(&mut self) {
+        while let Some(announcement) = self.world.hub.poll_announcement() {
+            self.world.staging.announce(&announcement);
+        }
+        let posted = self.world.staging.flush();
+        self.world.metrics().wakes_total.add(posted.wakes);
+        self.world.metrics().publications_lost_total.add(posted.lost);
+    }
+
+    fn check_invariants(&self) {
+        if cfg!(debug_assertions) {
+            let metrics = self.world.metrics();
+            let live = self.world.connections.len() as u64;
+            assert_eq!(
+                metrics.connections.get(),
+                live,
+                "opened minus closed are not the live ones"
+            );
+            assert!(self.world.gone.is_empty(), "a connection that has ended is still there");
+            assert!(self.world.reply.bytes.is_empty(), "something said was not written");
+            self.world.hub.check_invariants();
+        }
+    }
+}
+
+impl<S: Stream, V: Service> Handler for Worker<S, V> {
+    type Stream = S;
+
+    fn open(&mut self, stream: S, origin: Origin, now: Instant) -> Option<Key> {
+        self.world.begin(now);
+        let full = self.world.connections.len() >= self.world.limits.connections_max;
+        if full || self.draining.is_some() {
+            self.world.metrics().connections_refused_total.add(1);
+            return None;
+        }
+        let tls = match self.listeners.get(origin.via as usize)? {
+            Kind::Plain => None,
+            Kind::Tls(config) => Some(Box::new(Tls::server(config).ok()?)),
+        };
+        let secure = tls.is_some();
+        let peer = Peer { address: origin.peer, listener: origin.via, secure };
+        let key = self.world.connections.insert(Connection::new(peer, self.world.tick));
+        if self.links.len() <= key.index() {
+            self.links.resize_with(key.index() + 1, || None);
+        }
+        *self.links.get_mut(key.index())? = Some(Link::new(stream, tls));
+        let limits = &self.world.limits;
+        let ms = if secure { limits.handshake_ms_max } else { limits.request_ms_max };
+        self.world.wait(key, ms);
+        self.world.metrics().connections_opened_total.add(1);
+        self.world.metrics().connections.add(1);
+        Some(key)
+    }
+
+    fn ready(&mut self, key: Key, readiness: Readiness, _now: Instant) {
+        let Some(connection) = self.world.connections.get_mut(key) else { return };
+        if readiness.is_ended() {
+            connection.marks.set(Marks::ENDED);
+        }
+        let unread = readiness.is_readable() && !connection.marks.has(Marks::PARKED);
+        if unread && connection.marks.set(Marks::UNREAD) {
+            self.unread.push_back(key);
+        }
+        if readiness.is_writable() && connection.outbox.is_blocked() {
+            self.world.touch(key);
+        }
+    }
+
+    fn turn(&mut self, now: Instant) {
+        self.world.begin(now);
+        self.mailbox.awake();
+        self.receive();
+        self.listen_all();
+        self.expire();
+        self.drain();
+        self.world.deliver();
+        self.flush();
+        self.bury();
+        self.post();
+        self.check_invariants();
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let timer = self.world.wheel.next().map(|tick| self.world.clock.instant(tick));
+        let repost = self.world.staging.is_waiting().then(|| self.world.now + REPOST);
+        let drained =
+            self.draining.as_ref().map(|draining| self.world.clock.instant(draining.until));
+        [timer, repost, drained].into_iter().flatten().min()
+    }
+
+    fn may_sleep(&mut self) -> bool {
+        let idle = self.unread.is_empty()
+            && self.shaking.is_empty()
+            && self.world.dirty.is_empty()
+            && !self.world.hub.has_pending()
+            && self.draining.as_ref().is_none_or(|draining| draining.untold.is_empty());
+        idle && self.mailbox.may_sleep()
+    }
+
+    fn poll_request(&mut self) -> Option<Request> {
+        self.requests.pop_front()
+    }
 }

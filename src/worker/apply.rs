@@ -1,0 +1,155 @@
+//! Acting on what a peer said.
+
+use super::connection::Marks;
+use super::{CloseReason, Context, Incoming, Service, Verdict, Worker};
+use crate::base::{Input, Key, Stream};
+use crate::http::{Method, RequestHead, Response};
+use crate::hub::TopicName;
+use crate::session::{self, Action, Session, Upgrading};
+use crate::ws::{CloseFrame, Decoder, Event, Opcode, Role, encoder, handshake};
+
+impl<S: Stream, V: Service> Worker<S, V> {
+    /// Carries out what a peer said.
+    pub(super) fn apply(&mut self, key: Key, action: Action<'_>) {
+        match action {
+            Action::Event(event) => self.event(key, &event),
+            Action::Request(head, body) => self.request(key, &head, &body),
+            Action::Closed => self.closed(key),
+        }
+    }
+
+    fn event(&mut self, key: Key, event: &Event<'_>) {
+        self.world.metrics().frames_in_total.add(1);
+        if let Some(message) = session::message(event) {
+            let cx = &mut Context::new(&mut self.world);
+            return self.service.message(key, message, cx);
+        }
+        match event {
+            Event::Ping(payload) => {
+                // A peer too slow for its pongs is closed by the sending itself.
+                let _ = self.world.send(key, Opcode::Pong, payload);
+            }
+            Event::Close(frame) => self.peer_closes(key, frame.as_ref()),
+            // A pong has said all by arriving.
+            Event::Pong(_) | Event::Text(_) | Event::Binary(_) => {}
+        }
+    }
+
+    /// Answers a close with its own code, or without one if it had none (RFC 6455 §5.5.1).
+    fn peer_closes(&mut self, key: Key, frame: Option<&CloseFrame<'_>>) {
+        let mut bytes = Vec::new();
+        match frame {
+            Some(frame) => encoder::encode_close(&mut bytes, frame.code, ""),
+            None => encoder::encode(&mut bytes, Opcode::Close, &[]),
+        }
+        self.world.end(key, &bytes, CloseReason::Peer(frame.map(|frame| frame.code)));
+        self.closed(key);
+    }
+
+    /// Both sides have closed: what is queued leaves, and then the connection.
+    fn closed(&mut self, key: Key) {
+        let Some(connection) = self.world.connections.get_mut(key) else { return };
+        if let Session::Closing(_, reason) = connection.session {
+            connection.session = Session::Leaving(reason);
+            self.world.touch(key);
+        }
+    }
+
+    fn request(&mut self, key: Key, head: &RequestHead, body: &[u8]) {
+        let Some(connection) = self.world.connections.get_mut(key) else { return };
+        let Session::Greeting(greeting) = &connection.session else { return };
+        let incoming = Incoming { key, head, body, peer: greeting.peer };
+        self.world.metrics().requests_total.add(1);
+        if handshake::is_upgrade(head) {
+            return self.upgrade(&incoming);
+        }
+        let response = self.service.request(&incoming, &mut Context::new(&mut self.world));
+        let is_last = !head.keep_alive() || self.draining.is_some();
+        self.respond(&incoming, &response, is_last);
+    }
+
+    fn respond(&mut self, incoming: &Incoming<'_>, response: &Response, is_last: bool) {
+        let mut bytes = Vec::new();
+        response.encode(incoming.head.method() == Method::Head, is_last, &mut bytes);
+        if is_last {
+            let reason = CloseReason::Answered(response.status);
+            return self.world.end(incoming.key, &bytes, reason);
+        }
+        self.world.say(incoming.key, &bytes);
+        if let Some(connection) = self.world.connections.get_mut(incoming.key) {
+            connection.marks.set(Marks::ANSWERED);
+        }
+        self.world.wait(incoming.key, self.world.limits.keep_alive_ms_max);
+    }
+
+    /// Asks the service for its verdict. After a refusal nothing more of the peer is read, so that
+    /// what it sends for another protocol is never taken for a request.
+    fn upgrade(&mut self, incoming: &Incoming<'_>) {
+        let upgrade = match handshake::accept(incoming.head) {
+            Ok(upgrade) => upgrade,
+            Err(refusal) => return self.respond(incoming, &refusal.response(), true),
+        };
+        if self.draining.is_some() {
+            return self.respond(incoming, &super::world::unavailable(), true);
+        }
+        match self.service.upgrade(incoming, &mut Context::new(&mut self.world)) {
+            Verdict::Refuse(response) => {
+                self.world.hub.remove(incoming.key);
+                self.respond(incoming, &response, true);
+            }
+            Verdict::Accept { state, subprotocol } => {
+                let mut response = Vec::new();
+                upgrade.encode(subprotocol.as_deref(), &mut response);
+                self.accept(incoming.key, state, response);
+            }
+        }
+    }
+
+    /// Opens a WebSocket as soon as every core has heard of its subscriptions.
+    fn accept(&mut self, key: Key, state: V::State, response: Vec<u8>) {
+        let Some(connection) = self.world.connections.get_mut(key) else { return };
+        let Session::Greeting(greeting) = &connection.session else { return };
+        let waiting = greeting.waiting;
+        connection.state = Some(state);
+        connection.session = Session::Upgrading(Box::new(Upgrading::new(waiting, response)));
+        if waiting == 0 {
+            self.begin(key);
+        } else {
+            self.world.wait(key, self.world.limits.request_ms_max);
+        }
+    }
+
+    /// Says the 101, and hears what the peer did not wait with.
+    fn begin(&mut self, key: Key) {
+        let Some(connection) = self.world.connections.get_mut(key) else { return };
+        let Session::Upgrading(upgrading) = &mut connection.session else { return };
+        let response = std::mem::take(&mut upgrading.response);
+        let mut early = std::mem::take(&mut upgrading.early);
+        connection.session = Session::WebSocket(Decoder::new(Role::Server));
+        self.world.say(key, &response);
+        self.service.opened(key, &mut Context::new(&mut self.world));
+        self.understand(key, Input::new(&mut early));
+    }
+
+    /// A subscription that waited is known to every core now.
+    pub(super) fn subscribed(&mut self, key: Key, topic: &TopicName) {
+        let Some(connection) = self.world.connections.get_mut(key) else { return };
+        match &mut connection.session {
+            Session::Greeting(greeting) => greeting.waiting = greeting.waiting.saturating_sub(1),
+            Session::Upgrading(upgrading) => {
+                upgrading.waiting = upgrading.waiting.saturating_sub(1);
+                if upgrading.waiting == 0 {
+                    self.attend(key, |worker| worker.begin(key));
+                    self.resume(key);
+                }
+            }
+            Session::WebSocket(_) => {
+                let topic = topic.clone();
+                self.attend(key, |worker| {
+                    worker.service.subscribed(key, &topic, &mut Context::new(&mut worker.world));
+                });
+            }
+            Session::Closing(..) | Session::Leaving(_) | Session::Lingering(_) => {}
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! One connection, but for its stream.
+
+use super::outbox::Outbox;
+use crate::base::Tick;
+use crate::session::{Peer, Session};
+
+/// What a core keeps of a connection, beside the stream.
+#[derive(Debug)]
+pub(super) struct Connection<T> {
+    pub(super) session: Session,
+    pub(super) outbox: Outbox,
+    /// What the service keeps, once it has accepted.
+    pub(super) state: Option<T>,
+    /// When bytes last arrived.
+    pub(super) heard: Tick,
+    /// When the wait began that ends the connection if it lasts: for the handshake, for a request,
+    /// for the rest of a message, for the peer's close.
+    pub(super) since: Tick,
+    /// When its entry in the wheel comes round that counts; earlier and later ones are stale.
+    pub(super) due: Tick,
+    /// Pings since bytes last arrived.
+    pub(super) pings: u8,
+    pub(super) marks: Marks,
+}
+
+impl<T> Connection<T> {
+    pub(super) fn new(peer: Peer, now: Tick) -> Self {
+        Self {
+            session: Session::new(peer),
+            outbox: Outbox::Empty,
+            state: None,
+            heard: now,
+            since: now,
+            due: now,
+            pings: 0,
+            marks: Marks::default(),
+        }
+    }
+}
+
+/// What is to be done with a connection in this turn or the next, so that it is listed once.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Marks(u8);
+
+impl Marks {
+    /// Something waits to be written, and the connection is on the list of those.
+    pub(super) const DIRTY: Self = Self(1);
+    /// Bytes may wait to be read, and the connection is on the list of those.
+    pub(super) const UNREAD: Self = Self(2);
+    /// Bytes may wait to be read, but not before what waits for the peer has left.
+    pub(super) const PARKED: Self = Self(4);
+    /// The peer has ended its writing: reading goes on until the end is seen.
+    pub(super) const ENDED: Self = Self(8);
+    /// `since` counts the age of a request or message of which only a part has arrived.
+    pub(super) const UNFINISHED: Self = Self(16);
+    /// A request has been answered: the connection may be idle for longer than a new one.
+    pub(super) const ANSWERED: Self = Self(32);
+
+    pub(super) const fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    /// Sets `mark`. Returns whether it was not set.
+    pub(super) const fn set(&mut self, mark: Self) -> bool {
+        let new = !self.has(mark);
+        self.0 |= mark.0;
+        new
+    }
+
+    /// Removes `mark`. Returns whether it was set.
+    pub(super) const fn clear(&mut self, mark: Self) -> bool {
+        let old = self.has(mark);
+        self.0 &= !mark.0;
+        old
+    }
+}

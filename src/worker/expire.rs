@@ -1,0 +1,309 @@
+//! Deadlines: what becomes of a connection that is silent, late or stuck.
+
+use super::connection::{Connection, Marks};
+use super::limits::Limits;
+use super::world::World;
+use super::{CloseReason, Draining, Service, Worker};
+use crate::base::{Key, Request, Stream, Tick};
+use crate::session::Session;
+use crate::ws::{CloseCode, Opcode};
+
+/// What is to be done with a connection whose entry in the wheel has come round.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Due {
+    /// Nothing before this tick.
+    Later(Tick),
+    /// Ask whether it is still there.
+    Ping,
+    /// It has had its time.
+    End(CloseReason),
+}
+
+impl<S: Stream, V: Service> Worker<S, V> {
+    /// Looks at every connection whose time may have come.
+    pub(super) fn expire(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        if let Some(next) = self.world.wheel.next()
+            && next <= self.world.tick
+        {
+            let late = self.world.now.saturating_duration_since(self.world.clock.instant(next));
+            self.world.metrics().loop_lag_seconds.observe(late);
+        }
+        self.world.wheel.expire(self.world.tick, &mut due);
+        for key in due.drain(..) {
+            self.review(key);
+        }
+        self.due = due;
+    }
+
+    fn review(&mut self, key: Key) {
+        let is_handshaking = self.link(key).is_some_and(|link| link.is_handshaking());
+        let jitter_ms = self.world.jitter_ms();
+        let (tick, limits) = (self.world.tick, &self.world.limits);
+        let Some(connection) = self.world.connections.get(key) else { return };
+        if connection.due > tick {
+            return;
+        }
+        match due(connection, is_handshaking, tick, limits, jitter_ms) {
+            Due::Later(tick) => self.world.look_by(key, tick),
+            Due::End(reason) => self.give_up(key, reason),
+            Due::Ping => {
+                if let Some(connection) = self.world.connections.get_mut(key) {
+                    connection.pings += 1;
+                }
+                // Refused means closed, which has its own deadline.
+                let _ = self.world.send(key, Opcode::Ping, &[]);
+                if let Some(tls) = self.link(key).and_then(|link| link.tls.as_mut()) {
+                    tls.rest();
+                }
+                let next = tick.after_ms(self.world.limits.heartbeat_ms + jitter_ms);
+                self.world.look_by(key, next);
+            }
+        }
+    }
+
+    /// Ends a connection that has had its time: with a word where there is one to say.
+    fn give_up(&mut self, key: Key, reason: CloseReason) {
+        match reason {
+            CloseReason::Unfinished => {
+                let text = "a message stayed unfinished for too long";
+                self.world.close(key, CloseCode::POLICY, text, reason);
+            }
+            CloseReason::Request if self.is_answerable(key) => {
+                let mut bytes = Vec::new();
+                let refusal = crate::http::Refusal::TooSlow;
+                refusal.response().encode(false, true, &mut bytes);
+                self.world.end(key, &bytes, reason);
+            }
+            _ => self.world.bury(key, reason),
+        }
+    }
+
+    /// Whether a part of a request has come, so that somebody may wait for an answer.
+    fn is_answerable(&self, key: Key) -> bool {
+        self.world.connections.get(key).is_some_and(|connection| match &connection.session {
+            Session::Greeting(greeting) => !greeting.is_idle(),
+            session => matches!(session, Session::Upgrading(_)),
+        })
+    }
+
+    /// Begins to shut down: nobody new, a close for everybody, and an end after `ms` milliseconds.
+    pub(super) fn begin_drain(&mut self, ms: u64) {
+        if self.draining.is_some() {
+            return;
+        }
+        let until = self.world.tick.after_ms(ms);
+        self.draining = Some(Draining { untold: self.world.connections.keys(), until });
+        self.requests.push_back(Request::StopAccepting);
+    }
+
+    /// Tells some more connections that the server is shutting down.
+    pub(super) fn drain(&mut self) {
+        let budget = self.world.limits.closes_per_turn_max;
+        let Some(draining) = &mut self.draining else { return };
+        let from = draining.untold.len().saturating_sub(budget);
+        for key in draining.untold.split_off(from) {
+            self.world.dismiss(key);
+        }
+        let Some(draining) = &self.draining else { return };
+        if draining.untold.is_empty()
+            && (self.world.connections.is_empty() || self.world.tick >= draining.until)
+        {
+            for key in self.world.connections.keys() {
+                self.world.bury(key, CloseReason::Draining);
+            }
+            if !self.requests.contains(&Request::Exit) {
+                self.requests.push_back(Request::Exit);
+            }
+        }
+    }
+}
+
+impl<T> World<T> {
+    /// Says goodbye to one connection of a server that is shutting down.
+    fn dismiss(&mut self, key: Key) {
+        let Some(connection) = self.connections.get(key) else { return };
+        match &connection.session {
+            Session::Greeting(greeting) if greeting.is_idle() => {
+                self.end(key, &[], CloseReason::Draining);
+            }
+            _ => self.close(key, CloseCode::GOING_AWAY, "shutting down", CloseReason::Draining),
+        }
+    }
+
+    /// Somewhat later for some than for others, so that a crowd that came together is not pinged
+    /// together.
+    fn jitter_ms(&mut self) -> u64 {
+        self.rng.below(self.limits.heartbeat_ms / 8 + 1)
+    }
+
+    /// Makes the wheel look at a connection at `tick`, or earlier if it is to do so anyway. So a
+    /// connection has two or three entries at most, however often its deadline changes.
+    pub(super) fn look_by(&mut self, key: Key, tick: Tick) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && (connection.due <= self.tick || tick < connection.due)
+        {
+            connection.due = self.wheel.schedule(key, tick);
+        }
+    }
+}
+
+/// What is due for `connection` at `now`.
+fn due<T>(
+    connection: &Connection<T>,
+    is_handshaking: bool,
+    now: Tick,
+    limits: &Limits,
+    jitter_ms: u64,
+) -> Due {
+    let within = |ms: u64, reason| {
+        let end = connection.since.after_ms(ms);
+        if end <= now { Due::End(reason) } else { Due::Later(end) }
+    };
+    if is_handshaking {
+        return within(limits.handshake_ms_max, CloseReason::Handshake);
+    }
+    match &connection.session {
+        Session::Greeting(greeting)
+            if greeting.is_idle() && connection.marks.has(Marks::ANSWERED) =>
+        {
+            within(limits.keep_alive_ms_max, CloseReason::Request)
+        }
+        Session::Greeting(_) | Session::Upgrading(_) => {
+            within(limits.request_ms_max, CloseReason::Request)
+        }
+        Session::WebSocket(_) => websocket_due(connection, now, limits, jitter_ms),
+        Session::Closing(_, CloseReason::Draining) => {
+            within(limits.close_ms_max, CloseReason::Draining)
+        }
+        Session::Closing(..) => within(limits.close_ms_max, CloseReason::Unanswered),
+        Session::Leaving(reason) | Session::Lingering(reason) => {
+            within(limits.close_ms_max, *reason)
+        }
+    }
+}
+
+/// The same for a WebSocket, of which three things may be late.
+fn websocket_due<T>(connection: &Connection<T>, now: Tick, limits: &Limits, jitter_ms: u64) -> Due {
+    let stalled = connection.outbox.blocked_since().map(|at| at.after_ms(limits.stall_ms_max));
+    let unfinished = connection
+        .marks
+        .has(Marks::UNFINISHED)
+        .then(|| connection.since.after_ms(limits.message_ms_max));
+    if stalled.is_some_and(|end| end <= now) {
+        return Due::End(CloseReason::Stalled);
+    }
+    if unfinished.is_some_and(|end| end <= now) {
+        return Due::End(CloseReason::Unfinished);
+    }
+    let silences = u64::from(connection.pings) + 1;
+    let silent = connection.heard.after_ms(limits.heartbeat_ms.saturating_mul(silences));
+    let is_unheard = connection.marks.has(Marks::UNREAD) || connection.marks.has(Marks::PARKED);
+    if silent > now || is_unheard {
+        let silent = silent.max(now.after(1)).after_ms(jitter_ms);
+        return Due::Later([stalled, unfinished].into_iter().flatten().fold(silent, Tick::min));
+    }
+    if connection.pings >= limits.heartbeat_misses_max {
+        return Due::End(CloseReason::Silent);
+    }
+    Due::Ping
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::base::Shared;
+    use crate::session::Peer;
+    use crate::ws::{Decoder, Role};
+
+    const START: Tick = Tick(100);
+
+    fn connection(session: Session) -> Connection<()> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let peer = Peer { address, listener: 0, secure: false };
+        Connection { session, ..Connection::new(peer, START) }
+    }
+
+    fn websocket() -> Session {
+        Session::WebSocket(Decoder::new(Role::Server))
+    }
+
+    /// What is due one tick before `ms` have passed, and when they have.
+    fn around(connection: &Connection<()>, is_handshaking: bool, ms: u64) -> (Due, Due) {
+        let limits = Limits::default();
+        let end = START.after_ms(ms);
+        let before = Tick(end.0 - 1);
+        (
+            due(connection, is_handshaking, before, &limits, 0),
+            due(connection, is_handshaking, end, &limits, 0),
+        )
+    }
+
+    fn expect_end(connection: &Connection<()>, is_handshaking: bool, ms: u64, end: Due) {
+        assert_eq!(
+            around(connection, is_handshaking, ms),
+            (Due::Later(START.after_ms(ms)), end),
+            "{connection:?}"
+        );
+    }
+
+    #[test]
+    fn every_wait_ends_at_its_limit_and_not_a_tick_before() {
+        let limits = Limits::default();
+        let mut greeting = connection(websocket());
+        expect_end(&greeting, true, limits.handshake_ms_max, Due::End(CloseReason::Handshake));
+        greeting = Connection::new(
+            Peer {
+                address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+                listener: 0,
+                secure: false,
+            },
+            START,
+        );
+        let request = Due::End(CloseReason::Request);
+        expect_end(&greeting, false, limits.request_ms_max, request);
+        greeting.marks.set(Marks::ANSWERED);
+        expect_end(&greeting, false, limits.keep_alive_ms_max, request);
+        let reason = CloseReason::Slow;
+        let closing = connection(Session::Closing(Decoder::new(Role::Server), reason));
+        expect_end(&closing, false, limits.close_ms_max, Due::End(CloseReason::Unanswered));
+        let leaving = connection(Session::Leaving(reason));
+        expect_end(&leaving, false, limits.close_ms_max, Due::End(reason));
+    }
+
+    #[test]
+    fn an_unfinished_message_and_a_full_socket_have_their_own_limits() {
+        let limits = Limits::default();
+        let mut unfinished = connection(websocket());
+        unfinished.marks.set(Marks::UNFINISHED);
+        let end = Due::End(CloseReason::Unfinished);
+        expect_end(&unfinished, false, limits.message_ms_max, end);
+        let mut stalled = connection(websocket());
+        stalled.heard = START.after_ms(20_000);
+        stalled.outbox.push(Rc::new(Shared::from("frame")));
+        stalled.outbox.keep(b"unsent", START);
+        expect_end(&stalled, false, limits.stall_ms_max, Due::End(CloseReason::Stalled));
+    }
+
+    #[test]
+    fn silence_is_pinged_and_then_given_up() {
+        let limits = Limits::default();
+        let mut silent = connection(websocket());
+        expect_end(&silent, false, limits.heartbeat_ms, Due::Ping);
+        silent.pings = 1;
+        expect_end(&silent, false, 2 * limits.heartbeat_ms, Due::Ping);
+        silent.pings = 2;
+        expect_end(&silent, false, 3 * limits.heartbeat_ms, Due::End(CloseReason::Silent));
+    }
+
+    #[test]
+    fn a_peer_whose_words_have_not_been_read_is_not_silent() {
+        let mut unread = connection(websocket());
+        unread.marks.set(Marks::UNREAD);
+        let (_, later) = around(&unread, false, 200_000);
+        assert!(matches!(later, Due::Later(_)), "{later:?}");
+    }
+}

@@ -1,0 +1,90 @@
+//! Every bound of a worker, with its reason.
+
+use super::outbox::Bound;
+use crate::{http, hub, session, ws};
+
+/// The bounds of one worker and of each of its connections. Times are in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// What a peer may say at once.
+    pub session: session::Limits,
+    /// What subscribing and publishing may cost.
+    pub hub: hub::Limits,
+    /// While this many bytes of publications wait to be delivered on this core, nothing is read and
+    /// nothing is taken from other cores, so that whoever publishes too much feels it, and not the
+    /// memory. Well below what the hub may hold, since one more turn may add to it.
+    pub backlog_bytes_pause: usize,
+    /// Bytes of publications that wait for another core whose mailbox is full; beyond it they are
+    /// lost, and their subscribers there are told.
+    pub staged_bytes_max: usize,
+    /// Connections one worker holds; the file limit decides, so the default bounds nothing more.
+    pub connections_max: usize,
+    /// From the accept to the end of the TLS handshake. Five seconds are ten round trips around the
+    /// world; whoever needs longer is holding the connection, not using it.
+    pub handshake_ms_max: u64,
+    /// For a whole request, from the moment it may begin: counted in all and not for each read, so
+    /// that dripping buys no time.
+    pub request_ms_max: u64,
+    /// Between two requests of one connection, when nothing of the second has arrived.
+    pub keep_alive_ms_max: u64,
+    /// For the peer's answer to our close (RFC 6455 §7.1.1), and for our last bytes to leave.
+    pub close_ms_max: u64,
+    /// A message that has begun must be whole by then, since its pieces cost memory meanwhile.
+    pub message_ms_max: u64,
+    /// A socket that takes nothing for this long has a peer that reads nothing.
+    pub stall_ms_max: u64,
+    /// Silence after which a peer is pinged. Below the 30 s of the shortest common idle time-out of
+    /// proxies and of mobile networks' address translation.
+    pub heartbeat_ms: u64,
+    /// Pings that may go unanswered; with the next one due, the peer is taken for dead.
+    pub heartbeat_misses_max: u8,
+    /// What waits for one peer: a burst of about 2,000 small frames; a peer further behind will not
+    /// catch up.
+    pub outbox: Bound,
+    /// While this many bytes wait for a peer nothing is read from it, so that its questions do not
+    /// pile up answers.
+    pub outbox_bytes_pause: usize,
+    /// Reads of one connection a turn, so that one busy peer does not keep the others waiting.
+    pub reads_per_turn_max: u32,
+    /// TLS handshakes advanced a turn: each costs about 0.2 ms, and open connections wait so long.
+    pub handshakes_per_turn_max: usize,
+    /// Deliveries a turn: each costs a `send` of about 5 us, so that a turn stays below 10 ms.
+    pub deliveries_per_turn_max: usize,
+    /// Batches taken from other cores a turn.
+    pub batches_per_turn_max: usize,
+    /// Connections closed a turn while draining.
+    pub closes_per_turn_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            session: session::Limits {
+                http: http::Limits::default(),
+                websocket: ws::Limits { message_bytes_max: 64 * 1024, fragments_max: 128 },
+            },
+            hub: hub::Limits {
+                topics_per_connection_max: 128,
+                backlog_bytes_max: 64 * 1024 * 1024,
+            },
+            backlog_bytes_pause: 16 * 1024 * 1024,
+            staged_bytes_max: 16 * 1024 * 1024,
+            connections_max: usize::MAX,
+            handshake_ms_max: 5_000,
+            request_ms_max: 5_000,
+            keep_alive_ms_max: 60_000,
+            close_ms_max: 2_000,
+            message_ms_max: 10_000,
+            stall_ms_max: 30_000,
+            heartbeat_ms: 25_000,
+            heartbeat_misses_max: 2,
+            outbox: Bound { bytes_max: 256 * 1024, frames_max: 4_096 },
+            outbox_bytes_pause: 64 * 1024,
+            reads_per_turn_max: 4,
+            handshakes_per_turn_max: 8,
+            deliveries_per_turn_max: 1_024,
+            batches_per_turn_max: 64,
+            closes_per_turn_max: 512,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Reading: from a socket's bytes to what a session makes of them.
+
+use super::connection::Marks;
+use super::link::Received;
+use super::metrics::tls_failure;
+use super::{CloseReason, Service, Worker};
+use crate::base::{Input, Key, Stream};
+use crate::session::{Fault, Session};
+use crate::tls::Opened;
+
+impl<S: Stream, V: Service> Worker<S, V> {
+    /// Listens to whoever has something to say: to all that are open, to a few that shake hands.
+    pub(super) fn listen_all(&mut self) {
+        if self.world.is_congested() {
+            return;
+        }
+        for _ in 0..self.unread.len() {
+            let Some(key) = self.unread.pop_front() else { break };
+            match self.link(key) {
+                Some(link) if link.is_handshaking() => self.shaking.push_back(key),
+                Some(_) => self.listen(key),
+                None => {}
+            }
+        }
+        for _ in 0..self.shaking.len().min(self.world.limits.handshakes_per_turn_max) {
+            if let Some(key) = self.shaking.pop_front() {
+                self.listen(key);
+            }
+        }
+    }
+
+    /// Listens to one connection for as long as it has something to say, within the turn's budget.
+    fn listen(&mut self, key: Key) {
+        let Some(connection) = self.world.connections.get_mut(key) else { return };
+        connection.marks.clear(Marks::UNREAD);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        self.attend(key, |worker| worker.hear(key, &mut scratch));
+        self.scratch = scratch;
+    }
+
+    /// Whether nothing is to be read from a peer now: it waits for us, or does not read itself.
+    /// [`Worker::resume`] ends that.
+    fn is_parked(&mut self, key: Key) -> bool {
+        let pause = self.world.limits.outbox_bytes_pause;
+        let Some(connection) = self.world.connections.get_mut(key) else { return true };
+        let waits = matches!(connection.session, Session::Upgrading(_));
+        let parked = waits || connection.outbox.bytes() >= pause;
+        if parked {
+            connection.marks.set(Marks::PARKED);
+        }
+        parked
+    }
+
+    /// Reads what waits, a few times at most, and acts on it.
+    fn hear(&mut self, key: Key, scratch: &mut [u8]) {
+        for _ in 0..self.world.limits.reads_per_turn_max {
+            if self.is_parked(key) {
+                return;
+            }
+            let Some(link) = self.link(key) else { return };
+            match link.receive(scratch) {
+                Received::Bytes { len, all } => {
+                    let Some(bytes) = scratch.get_mut(..len) else { return };
+                    let ended = self.heard(key, len);
+                    self.open(key, bytes);
+                    self.date(key);
+                    if all && !ended {
+                        return;
+                    }
+                }
+                Received::Nothing => return,
+                Received::End => return self.ended(key),
+                Received::Broken => return self.world.bury(key, CloseReason::Lost),
+            }
+        }
+        self.resume(key);
+    }
+
+    /// Notes that a peer lives. Returns whether it has ended its writing.
+    fn heard(&mut self, key: Key, len: usize) -> bool {
+        self.world.metrics().bytes_in_total.add(len as u64);
+        let Some(connection) = self.world.connections.get_mut(key) else { return false };
+        connection.heard = self.world.tick;
+        connection.pings = 0;
+        connection.marks.has(Marks::ENDED)
+    }
+
+    /// Takes bytes as they came from the socket, and decrypts them where there is TLS.
+    fn open(&mut self, key: Key, bytes: &mut [u8]) {
+        let mut input = Input::new(bytes);
+        loop {
+            let Some(link) = self.links.get_mut(key.index()).and_then(Option::as_mut) else {
+                return;
+            };
+            let Some(tls) = &mut link.tls else { return self.understand(key, input) };
+            match tls.open(&mut input, &mut self.wire) {
+                Ok(Opened::Plaintext(plaintext)) => self.understand(key, Input::new(plaintext)),
+                Ok(Opened::Established) => self.established(key),
+                Ok(Opened::Wanting) => return,
+                Ok(Opened::Closed) => return self.ended(key),
+                Err(fault) => {
+                    self.world.metrics().tls_failures_total.add(tls_failure(fault), 1);
+                    log::debug!("TLS failed: {fault}");
+                    return self.world.bury(key, CloseReason::Handshake);
+                }
+            }
+        }
+    }
+
+    fn established(&mut self, key: Key) {
+        self.world.metrics().handshakes_total.add(1);
+        self.world.wait(key, self.world.limits.request_ms_max);
+    }
+
+    /// Takes plaintext, and acts on all of it.
+    pub(super) fn understand(&mut self, key: Key, mut input: Input<'_>) {
+        let limits = self.world.limits.session;
+        loop {
+            let Some(connection) = self.world.connections.get_mut(key) else { return };
+            match connection.session.next(&mut input, &limits) {
+                Ok(Some(action)) => self.apply(key, action),
+                Ok(None) => return,
+                Err(fault) => return self.refuse(key, fault),
+            }
+        }
+    }
+
+    /// Notes when a request or message began of which the end has not come yet.
+    fn date(&mut self, key: Key) {
+        let Some(connection) = self.world.connections.get_mut(key) else { return };
+        let unfinished = connection.session.is_unfinished();
+        let ms = match connection.session {
+            Session::WebSocket(_) => self.world.limits.message_ms_max,
+            _ => self.world.limits.request_ms_max,
+        };
+        if !unfinished {
+            connection.marks.clear(Marks::UNFINISHED);
+        } else if connection.marks.set(Marks::UNFINISHED) {
+            self.world.wait(key, ms);
+        }
+    }
+
+    /// The peer says nothing more: a request may still be answered, a WebSocket is lost.
+    fn ended(&mut self, key: Key) {
+        let Some(connection) = self.world.connections.get_mut(key) else { return };
+        connection.marks.set(Marks::ENDED);
+        match connection.session {
+            Session::Greeting(_) | Session::Upgrading(_) => {
+                self.world.end(key, &[], CloseReason::Lost);
+            }
+            Session::WebSocket(_) => self.world.bury(key, CloseReason::Lost),
+            Session::Closing(_, reason) | Session::Lingering(reason) => {
+                self.world.bury(key, reason);
+            }
+            Session::Leaving(_) => self.world.touch(key),
+        }
+    }
+
+    /// Tells a peer what is wrong with what it said, and lets it go.
+    fn refuse(&mut self, key: Key, fault: Fault) {
+        match fault {
+            Fault::Http(refusal) => {
+                let status = refusal.status();
+                let mut bytes = Vec::new();
+                refusal.response().encode(false, true, &mut bytes);
+                self.world.end(key, &bytes, CloseReason::Answered(status));
+            }
+            Fault::WebSocket(fault) => {
+                let code = fault.close_code();
+                self.world.close(key, code, fault.as_str(), CloseReason::Fault(code));
+                // One that breaks the rules after our close gets no second one.
+                if let Some(connection) = self.world.connections.get_mut(key)
+                    && let Session::Closing(_, reason) = connection.session
+                    && reason != CloseReason::Fault(code)
+                {
+                    self.world.bury(key, reason);
+                }
+            }
+        }
+    }
+
+    /// Reads on in the next turn, where the last left off.
+    pub(super) fn resume(&mut self, key: Key) {
+        let Some(connection) = self.world.connections.get_mut(key) else { return };
+        connection.marks.clear(Marks::PARKED);
+        if connection.marks.set(Marks::UNREAD) {
+            self.unread.push_back(key);
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! What waits to be written to one peer.
+
+use std::collections::VecDeque;
+
+use crate::base::Tick;
+use crate::hub::Frame;
+
+/// What became of a frame offered to an [`Outbox`], or sent to a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Offer {
+    /// It will be written in turn.
+    Queued,
+    /// The peer reads slower than it is written to; the frame was not taken.
+    Refused,
+    /// There is no such connection any more, or it is closing; the frame was not taken.
+    Gone,
+}
+
+/// How much may wait for one peer.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// In bytes, before they are sealed.
+    pub bytes_max: usize,
+    /// In frames.
+    pub frames_max: usize,
+}
+
+/// Frames that wait for their turn to be written, and bytes the socket has not taken yet.
+///
+/// Most outboxes are empty and the others hold one frame until the end of a turn, so neither owns
+/// memory of its own; only a queue does, and gives it back when it is empty.
+#[derive(Debug, Default)]
+pub(super) enum Outbox {
+    /// Nothing waits.
+    #[default]
+    Empty,
+    /// One frame waits.
+    One(Frame),
+    /// More than that.
+    Many(Box<Queue>),
+}
+
+/// Invariant: `bytes` is the length of `unsent` and of all `frames`.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// Bytes as the socket gets them (sealed, where there is TLS). Never empty while frames may not
+    /// be written: what the socket refused is what we wait for.
+    unsent: VecDeque<u8>,
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    /// When the socket last took something.
+    moved: Tick,
+}
+
+impl Outbox {
+    /// Queues `frame`, if the bound allows.
+    pub(super) fn offer(&mut self, frame: &Frame, bound: Bound) -> Offer {
+        if self.bytes() + frame.len() > bound.bytes_max || self.frames() >= bound.frames_max {
+            return Offer::Refused;
+        }
+        self.push(Frame::clone(frame));
+        Offer::Queued
+    }
+
+    /// Queues `frame` whatever waits already: a close, which is the last one.
+    pub(super) fn push(&mut self, frame: Frame) {
+        match self {
+            Self::Empty => *self = Self::One(frame),
+            Self::One(_) | Self::Many(_) => {
+                let queue = self.queue();
+                queue.bytes += frame.len();
+                queue.frames.push_back(frame);
+            }
+        }
+    }
+
+    /// Moves the frames that come next to `out`, as many as keep it below `bytes_max`, but one at
+    /// least. This is the one copy on the way to a socket.
+    pub(super) fn gather(&mut self, out: &mut Vec<u8>, bytes_max: usize) {
+        match self {
+            Self::Empty => {}
+            Self::One(frame) => {
+                out.extend_from_slice(frame);
+                *self = Self::Empty;
+            }
+            Self::Many(queue) => {
+                queue.gather(out, bytes_max);
+                self.shrink();
+            }
+        }
+    }
+
+    /// Keeps bytes that the socket did not take; they go before every frame.
+    pub(super) fn keep(&mut self, bytes: &[u8], now: Tick) {
+        if bytes.is_empty() {
+            return;
+        }
+        let queue = self.queue();
+        queue.bytes += bytes.len();
+        queue.unsent.extend(bytes);
+        queue.moved = now;
+    }
+
+    /// The front of what the socket has not taken yet.
+    pub(super) fn unsent(&self) -> &[u8] {
+        match self {
+            Self::Many(queue) => queue.unsent.as_slices().0,
+            Self::Empty | Self::One(_) => &[],
+        }
+    }
+
+    /// Forgets the first `len` unsent bytes, which the socket has taken at `now`.
+    pub(super) fn consume(&mut self, len: usize, now: Tick) {
+        let Self::Many(queue) = self else {
+            assert_eq!(len, 0, "the socket took bytes it was never given");
+            return;
+        };
+        assert!(len <= queue.unsent.len(), "the socket took bytes it was never given");
+        queue.unsent.drain(..len);
+        queue.bytes -= len;
+        queue.moved = now;
+        self.shrink();
+    }
+
+    /// Forgets every frame that has not been begun. Returns how many.
+    pub(super) fn clear(&mut self) -> usize {
+        let frames = self.frames();
+        match self {
+            Self::Many(queue) if !queue.unsent.is_empty() => {
+                queue.frames = VecDeque::new();
+                queue.bytes = queue.unsent.len();
+            }
+            _ => *self = Self::Empty,
+        }
+        frames
+    }
+
+    /// Whether the socket has refused bytes and not asked for them since.
+    pub(super) fn is_blocked(&self) -> bool {
+        matches!(self, Self::Many(queue) if !queue.unsent.is_empty())
+    }
+
+    /// When the socket last took something, if it owes us to take more.
+    pub(super) fn blocked_since(&self) -> Option<Tick> {
+        match self {
+            Self::Many(queue) if !queue.unsent.is_empty() => Some(queue.moved),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing waits.
+    pub(super) const fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    /// How many bytes wait.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::One(frame) => frame.len(),
+            Self::Many(queue) => queue.bytes,
+        }
+    }
+
+    /// How many frames wait.
+    pub(super) fn frames(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::One(_) => 1,
+            Self::Many(queue) => queue.frames.len(),
+        }
+    }
+
+    fn queue(&mut self) -> &mut Queue {
+        if !matches!(self, Self::Many(_)) {
+            let mut queue = Box::<Queue>::default();
+            if let Self::One(frame) = std::mem::take(self) {
+                queue.bytes = frame.len();
+                queue.frames.push_back(frame);
+            }
+            *self = Self::Many(queue);
+        }
+        match self {
+            Self::Many(queue) => queue,
+            Self::Empty | Self::One(_) => unreachable!("made a queue just now"),
+        }
+    }
+
+    /// Gives the memory of an empty queue back.
+    fn shrink(&mut self) {
+        if let Self::Many(queue) = self {
+            debug_assert_eq!(queue.bytes, queue.counted(), "a byte was not counted");
+            if queue.bytes == 0 && queue.frames.is_empty() {
+                *self = Self::Empty;
+            }
+        }
+    }
+}
+
+impl Queue {
+    fn gather(&mut self, out: &mut Vec<u8>, bytes_max: usize) {
+        while let Some(frame) = self.frames.pop_front() {
+            if !out.is_empty() && out.len() + frame.len() > bytes_max {
+                self.frames.push_front(frame);
+                return;
+            }
+            self.bytes -= frame.len();
+            out.extend_from_slice(&frame);
+        }
+    }
+
+    fn counted(&self) -> usize {
+        self.unsent.len() + self.frames.iter().map(|frame| frame.len()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::base::{Rng, Shared};
+
+    const BOUND: Bound = Bound { bytes_max: 10, frames_max: 3 };
+
+    fn frame(bytes: &[u8]) -> Frame {
+        Rc::new(Shared::from(bytes))
+    }
+
+    #[test]
+    fn an_idle_outbox_is_two_words() {
+        assert_eq!(size_of::<Outbox>(), 2 * size_of::<usize>());
+    }
+
+    #[test]
+    fn the_bound_in_bytes_holds_at_its_edge() {
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.offer(&frame(&[0; 9]), BOUND), Offer::Queued);
+        assert_eq!(outbox.offer(&frame(&[0; 2]), BOUND), Offer::Refused);
+        assert_eq!(outbox.offer(&frame(&[0; 1]), BOUND), Offer::Queued);
+        assert_eq!(outbox.bytes(), 10);
+    }
+
+    #[test]
+    fn the_bound_in_frames_holds_at_its_edge() {
+        let mut outbox = Outbox::default();
+        for _ in 0..3 {
+            assert_eq!(outbox.offer(&frame(b"a"), BOUND), Offer::Queued);
+        }
+        assert_eq!(outbox.offer(&frame(b"a"), BOUND), Offer::Refused);
+    }
+
+    #[test]
+    fn what_a_socket_refused_is_kept_before_everything_else_and_survives_a_clearing() {
+        let mut outbox = Outbox::default();
+        outbox.keep(b"ab", Tick(4));
+        outbox.push(frame(b"later"));
+        assert_eq!(outbox.clear(), 1);
+        outbox.push(frame(b"last"));
+        assert_eq!((outbox.unsent(), outbox.blocked_since()), (&b"ab"[..], Some(Tick(4))));
+        outbox.consume(2, Tick(5));
+        let mut out = Vec::new();
+        outbox.gather(&mut out, 100);
+        assert_eq!((out.as_slice(), outbox.is_empty()), (&b"last"[..], true));
+    }
+
+    #[test]
+    fn gathering_stops_below_its_bound_but_takes_one_frame_always() {
+        let mut outbox = Outbox::default();
+        for bytes in [&b"abcdef"[..], b"gh", b"ij"] {
+            outbox.push(frame(bytes));
+        }
+        let mut out = Vec::new();
+        outbox.gather(&mut out, 4);
+        assert_eq!(out, b"abcdef");
+        out.clear();
+        outbox.gather(&mut out, 4);
+        assert_eq!((out.as_slice(), outbox.is_empty()), (&b"ghij"[..], true));
+    }
+
+    #[test]
+    fn bytes_leave_in_the_order_they_came_whatever_the_socket_takes() {
+        let mut rng = Rng::new(5);
+        let bound = Bound { bytes_max: 64, frames_max: 9 };
+        let mut outbox = Outbox::default();
+        let (mut sent, mut expected, mut next) = (Vec::new(), Vec::new(), 0u8);
+        for _ in 0..10_000 {
+            if rng.one_of(1, 2) {
+                let bytes: Vec<u8> = (0..=rng.below(20))
+                    .map(|_| {
+                        next = next.wrapping_add(1);
+                        next
+                    })
+                    .collect();
+                if outbox.offer(&frame(&bytes), bound) == Offer::Queued {
+                    expected.extend(bytes);
+                }
+            } else if outbox.is_blocked() {
+                let took = usize::try_from(rng.below(outbox.unsent().len() as u64 + 1)).unwrap();
+                sent.extend_from_slice(&outbox.unsent()[..took]);
+                outbox.consume(took, Tick(0));
+            } else {
+                let mut out = Vec::new();
+                outbox.gather(&mut out, 16);
+                let took = usize::try_from(rng.below(out.len() as u64 + 1)).unwrap();
+                sent.extend_from_slice(&out[..took]);
+                outbox.keep(&out[took..], Tick(0));
+            }
+            assert!(outbox.bytes() <= bound.bytes_max);
+            assert!(expected.starts_with(&sent), "bytes out of order");
+        }
+    }
+}

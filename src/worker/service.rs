@@ -1,0 +1,100 @@
+//! The face of the library: what a server does with its connections.
+
+use super::Context;
+use crate::base::Key;
+use crate::http::{RequestHead, Response, Status};
+use crate::hub::TopicName;
+use crate::session::{CloseReason, Peer};
+use crate::ws::{Message, handshake};
+
+/// What a server does with its connections: one value a core, never shared, called on that core
+/// only.
+///
+/// A connection asks [`upgrade`](Self::upgrade) first. If it is accepted, `opened` follows, then
+/// any number of `message`s, then `closed`, once, whatever the reason.
+pub trait Service: Sized {
+    /// What the service keeps for each connection, next to it: [`Context::state`] finds it.
+    type State;
+
+    /// A request asks for a WebSocket: accept it, or answer it otherwise.
+    ///
+    /// What is subscribed to in here is known to every core before the peer sees the answer.
+    fn upgrade(
+        &mut self,
+        request: &Incoming<'_>,
+        cx: &mut Context<'_, Self::State>,
+    ) -> Verdict<Self::State>;
+
+    /// A plain HTTP request, whole.
+    fn request(&mut self, request: &Incoming<'_>, cx: &mut Context<'_, Self::State>) -> Response {
+        let _ = (request, cx);
+        Response::new(Status::NOT_FOUND)
+    }
+
+    /// A WebSocket is open: its 101 is on the way.
+    fn opened(&mut self, key: Key, cx: &mut Context<'_, Self::State>) {
+        let _ = (key, cx);
+    }
+
+    /// A whole message has arrived.
+    fn message(&mut self, key: Key, message: Message<'_>, cx: &mut Context<'_, Self::State>);
+
+    /// A subscription that [`Context::subscribe`] left waiting has been heard of on every core:
+    /// nothing that is accepted from now on is missed.
+    fn subscribed(&mut self, key: Key, topic: &TopicName, cx: &mut Context<'_, Self::State>) {
+        let _ = (key, topic, cx);
+    }
+
+    /// A WebSocket is gone. Its key names nothing any more.
+    fn closed(
+        &mut self,
+        key: Key,
+        state: Self::State,
+        reason: CloseReason,
+        cx: &mut Context<'_, Self::State>,
+    ) {
+        let _ = (key, state, reason, cx);
+    }
+}
+
+/// A request, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// The connection it came on, which stays the same when it becomes a WebSocket.
+    pub key: Key,
+    /// Method, target and headers.
+    pub head: &'a RequestHead,
+    /// The body; empty for an upgrade.
+    pub body: &'a [u8],
+    /// Who is asking.
+    pub peer: Peer,
+}
+
+impl Incoming<'_> {
+    /// The first of `supported`, which are in our order of preference, that the peer offers too
+    /// (RFC 6455 §4.2.2).
+    pub fn subprotocol(&self, supported: &[String]) -> Option<String> {
+        handshake::choose_subprotocol(self.head, supported).map(str::to_owned)
+    }
+}
+
+/// What becomes of a request for a WebSocket.
+#[derive(Debug)]
+pub enum Verdict<T> {
+    /// It becomes one.
+    Accept {
+        /// What the service keeps for it.
+        state: T,
+        /// The subprotocol both will speak: one that the peer offered.
+        subprotocol: Option<String>,
+    },
+    /// It does not, and the connection ends with this answer.
+    Refuse(Response),
+}
+
+impl<T> Verdict<T> {
+    /// Accepts without a subprotocol.
+    pub const fn accept(state: T) -> Self {
+        Self::Accept { state, subprotocol: None }
+    }
+}

@@ -1,0 +1,230 @@
+//! What one core knows: all of it but the streams and the service.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::connection::{Connection, Marks};
+use super::limits::Limits;
+use super::mesh::ShardMessage;
+use super::metrics::{Metrics, MetricsSet};
+use super::outbox::Offer;
+use super::staging::Staging;
+use crate::base::{Clock, Key, Rng, Shared, Slab, Tick, Wheel};
+use crate::http::{Response, Status};
+use crate::hub::{Delivery, Hub, SubscribeFault, Subscribed, TopicName, WorkerId};
+use crate::session::{CloseReason, Session};
+use crate::ws::{CloseCode, Opcode, encoder};
+
+/// What one core knows. A [`Context`](super::Context) borrows all of it, which works because the
+/// streams and the service, which is being called, are elsewhere.
+#[derive(Debug)]
+pub(super) struct World<T> {
+    pub(super) id: WorkerId,
+    pub(super) connections: Slab<Connection<T>>,
+    pub(super) hub: Hub,
+    pub(super) staging: Staging,
+    pub(super) wheel: Wheel,
+    pub(super) limits: Limits,
+    pub(super) metrics: MetricsSet,
+    pub(super) clock: Clock,
+    pub(super) now: Instant,
+    pub(super) tick: Tick,
+    pub(super) rng: Rng,
+    /// Connections for which something is to be written in this turn.
+    pub(super) dirty: Vec<Key>,
+    /// Connections to be removed as soon as nobody is being called.
+    pub(super) gone: Vec<(Key, CloseReason)>,
+    /// What is said to the connection that is being read from.
+    pub(super) reply: Reply,
+}
+
+/// What is said to the one connection that is being read from, in the core's scratch.
+///
+/// Most messages go to whom we listen to (an answer, an echo, a pong) and leave as soon as we stop
+/// listening, so they need no frame of their own and no outbox.
+#[derive(Debug, Default)]
+pub(super) struct Reply {
+    pub(super) to: Option<Key>,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl<T> World<T> {
+    /// The metrics of this core.
+    pub(super) fn metrics(&self) -> &Metrics {
+        self.metrics.mine()
+    }
+
+    /// Reads the clock of the turn that begins.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.now = now;
+        self.tick = self.clock.tick(now);
+    }
+
+    /// Says one frame to one peer, who may be the one that is being read from.
+    pub(super) fn send(&mut self, key: Key, opcode: Opcode, payload: &[u8]) -> Offer {
+        let bytes_max = self.limits.outbox.bytes_max;
+        let Some(connection) = self.connections.get_mut(key) else { return Offer::Gone };
+        if !connection.session.is_open() {
+            return Offer::Gone;
+        }
+        self.metrics.mine().frames_out_total.add(1);
+        if self.reply.to == Some(key) && connection.outbox.is_empty() {
+            if self.reply.bytes.len() + payload.len() <= bytes_max {
+                encoder::encode(&mut self.reply.bytes, opcode, payload);
+                return Offer::Queued;
+            }
+            self.shed(key);
+            return Offer::Refused;
+        }
+        let header = encoder::header(opcode, payload.len());
+        let frame = Rc::new(Shared::from_parts(&[header.as_slice(), payload]));
+        let offer = connection.outbox.offer(&frame, self.limits.outbox);
+        match offer {
+            Offer::Queued => mark_dirty(&mut self.dirty, key, connection),
+            Offer::Refused | Offer::Gone => self.shed(key),
+        }
+        offer
+    }
+
+    /// Sends a peer away that reads too slowly: what it has not got yet it will not get, and it is
+    /// told so.
+    fn shed(&mut self, key: Key) {
+        self.metrics().outbox_refusals_total.add(1);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.outbox.clear();
+        }
+        self.close(key, CloseCode::TRY_AGAIN_LATER, "reading too slowly", CloseReason::Slow);
+    }
+
+    /// Queues a close and lets the connection end. One that is no WebSocket yet gets no 101.
+    pub(super) fn close(&mut self, key: Key, code: CloseCode, text: &str, reason: CloseReason) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let mut bytes = Vec::new();
+        match connection.session {
+            Session::WebSocket(_) => encoder::encode_close(&mut bytes, code, text),
+            Session::Upgrading(_) => unavailable().encode(false, true, &mut bytes),
+            _ => return,
+        }
+        self.end(key, &bytes, reason);
+    }
+
+    /// Says the last bytes of a connection and lets it end.
+    pub(super) fn end(&mut self, key: Key, bytes: &[u8], reason: CloseReason) {
+        self.say(key, bytes);
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.session.close(reason);
+        mark_dirty(&mut self.dirty, key, connection);
+        self.hub.remove(key);
+        self.wait(key, self.limits.close_ms_max);
+    }
+
+    /// Queues bytes that have to leave whatever waits already: an HTTP answer, a close.
+    pub(super) fn say(&mut self, key: Key, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if self.reply.to == Some(key) && connection.outbox.is_empty() {
+            self.reply.bytes.extend_from_slice(bytes);
+        } else if !bytes.is_empty() {
+            connection.outbox.push(Rc::new(Shared::from(bytes)));
+            mark_dirty(&mut self.dirty, key, connection);
+        }
+    }
+
+    /// Gives a connection `ms` milliseconds from now for what it is to do next.
+    pub(super) fn wait(&mut self, key: Key, ms: u64) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.since = self.tick;
+        }
+        self.look_by(key, self.tick.after_ms(ms));
+    }
+
+    /// Subscribes, and makes the answer to an upgrade in hand wait for it.
+    pub(super) fn subscribe(
+        &mut self,
+        key: Key,
+        topic: &TopicName,
+    ) -> Result<Subscribed, SubscribeFault> {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return Ok(Subscribed::Already);
+        };
+        let subscribed = self.hub.subscribe(key, topic)?;
+        if let (Subscribed::Waiting, Session::Greeting(greeting)) =
+            (&subscribed, &mut connection.session)
+        {
+            greeting.waiting += 1;
+        }
+        Ok(subscribed)
+    }
+
+    /// Hands a publication to the subscribers of this core, and to the cores that have others.
+    pub(super) fn publish(&mut self, topic: &TopicName, frame: &Shared) {
+        self.metrics().publications_in_total.add(1);
+        let workers = self.hub.publish(topic, frame);
+        for worker in workers.iter() {
+            let message = ShardMessage::Publish { topic: topic.clone(), frame: frame.clone() };
+            self.staging.stage(worker, message);
+        }
+    }
+
+    /// Lists a connection whose socket may take bytes again, or that may end now.
+    pub(super) fn touch(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && connection.marks.set(Marks::DIRTY)
+        {
+            self.dirty.push(key);
+        }
+    }
+
+    /// Hands publications to the outboxes of this core's subscribers, a slice at a time. Whoever
+    /// cannot take one, or has lost one between the cores, is sent away and told why.
+    pub(super) fn deliver(&mut self) {
+        if !self.hub.has_pending() {
+            return;
+        }
+        let Self { hub, connections, dirty, limits, .. } = self;
+        let (mut slow, mut gaps) = (Vec::new(), Vec::new());
+        let delivered = hub.deliver(limits.deliveries_per_turn_max, |key, delivery| {
+            let Some(connection) = connections.get_mut(key) else { return };
+            if !connection.session.is_open() {
+                return;
+            }
+            match delivery {
+                Delivery::Frame(frame) => match connection.outbox.offer(frame, limits.outbox) {
+                    Offer::Queued => mark_dirty(dirty, key, connection),
+                    Offer::Refused | Offer::Gone => slow.push(key),
+                },
+                Delivery::Lost(_) => gaps.push(key),
+            }
+        });
+        self.metrics().deliveries_total.add(delivered as u64);
+        for key in slow {
+            self.shed(key);
+        }
+        for key in gaps {
+            let code = CloseCode::TRY_AGAIN_LATER;
+            self.close(key, code, "publications were lost", CloseReason::Gap);
+        }
+    }
+
+    /// Whether so much waits to be delivered that nothing more should come in.
+    pub(super) fn is_congested(&self) -> bool {
+        self.hub.backlog_bytes() >= self.limits.backlog_bytes_pause
+    }
+
+    /// Removes a connection as soon as nobody is being called.
+    pub(super) fn bury(&mut self, key: Key, reason: CloseReason) {
+        self.gone.push((key, reason));
+    }
+}
+
+/// The answer to a request that can not be served now, but elsewhere or later.
+pub(super) fn unavailable() -> Response {
+    Response::new(Status::UNAVAILABLE)
+}
+
+/// Lists a connection for the flush at the end of the turn, once. One whose socket is full waits
+/// for the socket to say so instead.
+fn mark_dirty<T>(dirty: &mut Vec<Key>, key: Key, connection: &mut Connection<T>) {
+    if !connection.outbox.is_blocked() && connection.marks.set(Marks::DIRTY) {
+        dirty.push(key);
+    }
+}
