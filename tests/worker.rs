@@ -10,9 +10,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use corecast::base::{Handler, Key, Origin, Readiness, Wake};
+use corecast::base::{Handler, Key, Origin, Readiness, Request, Wake};
 use corecast::hub::{TopicName, WorkerId};
-use corecast::worker::mesh::mesh;
+use corecast::worker::mesh::{Handle, mesh};
 use corecast::worker::metrics::{Metrics, MetricsSet};
 use corecast::worker::{Context, Incoming, Kind, Limits, Service, Setup, Verdict, Worker};
 use corecast::ws::{
@@ -62,6 +62,7 @@ impl Wake for Nobody {
 
 struct Bench {
     worker: Worker<Pipe, Subject>,
+    handle: Handle,
     metrics: Arc<Metrics>,
     now: Instant,
 }
@@ -76,7 +77,7 @@ impl Bench {
     fn new(limits: Limits) -> Self {
         let metrics = Arc::new(Metrics::default());
         let now = Instant::now();
-        let (mut places, _handle) = mesh(vec![Arc::new(Nobody)]);
+        let (mut places, handle) = mesh(vec![Arc::new(Nobody)]);
         let (mailbox, doors) = places.remove(0);
         let worker = Worker::new(Setup {
             service: Subject,
@@ -89,7 +90,7 @@ impl Bench {
             seed: 1,
             now,
         });
-        Self { worker, metrics, now }
+        Self { worker, handle, metrics, now }
     }
 
     fn connect(&mut self) -> Client {
@@ -361,4 +362,25 @@ fn late_news_of_a_connection_that_has_gone_means_nothing() {
     second.say(Opcode::Text, b"mine");
     bench.tell(&second);
     assert_eq!(second.hear(), [text("mine")]);
+}
+
+#[test]
+fn a_drain_closes_everyone_with_1001_and_ends_when_they_have_gone() {
+    let mut bench = Bench::new(Limits::default());
+    let mut polite = bench.socket("/echo");
+    let mut rude = bench.socket("/echo");
+    let idle = bench.connect();
+    bench.handle.drain(Duration::from_secs(10));
+    bench.turn();
+    assert_eq!(bench.worker.poll_request(), Some(Request::StopAccepting));
+    assert_eq!(polite.close_code(), Some(CloseCode::GOING_AWAY));
+    assert_eq!(rude.close_code(), Some(CloseCode::GOING_AWAY));
+    assert!(idle.pipe.is_ended());
+    polite.say(Opcode::Close, &encoder::close_payload(CloseCode::GOING_AWAY, ""));
+    bench.tell(&polite);
+    drop((polite, idle));
+    assert_eq!(bench.worker.poll_request(), None, "one has not answered");
+    bench.pass(2_500);
+    assert_eq!(bench.worker.poll_request(), Some(Request::Exit));
+    assert_eq!(bench.metrics.connections.get(), 0);
 }

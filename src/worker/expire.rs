@@ -5,6 +5,7 @@ use super::limits::Limits;
 use super::world::World;
 use super::{CloseReason, Draining, Service, Worker};
 use crate::base::{Key, Request, Stream, Tick};
+use crate::http::Refusal;
 use crate::session::Session;
 use crate::ws::{CloseCode, Opcode};
 
@@ -69,22 +70,26 @@ impl<S: Stream, V: Service> Worker<S, V> {
                 let text = "a message stayed unfinished for too long";
                 self.world.close(key, CloseCode::POLICY, text, reason);
             }
-            CloseReason::Request if self.is_answerable(key) => {
-                let mut bytes = Vec::new();
-                let refusal = crate::http::Refusal::TooSlow;
-                refusal.response().encode(false, true, &mut bytes);
-                self.world.end(key, &bytes, reason);
-            }
+            CloseReason::Request => self.time_out(key),
             _ => self.world.bury(key, reason),
         }
     }
 
-    /// Whether a part of a request has come, so that somebody may wait for an answer.
-    fn is_answerable(&self, key: Key) -> bool {
-        self.world.connections.get(key).is_some_and(|connection| match &connection.session {
-            Session::Greeting(greeting) => !greeting.is_idle(),
-            session => matches!(session, Session::Upgrading(_)),
-        })
+    /// Ends a connection whose request has not come, or could not be granted, in time.
+    fn time_out(&mut self, key: Key) {
+        let reason = CloseReason::Request;
+        let Some(connection) = self.world.connections.get(key) else { return };
+        match &connection.session {
+            Session::Upgrading(_) => {
+                self.world.close(key, CloseCode::TRY_AGAIN_LATER, "", reason);
+            }
+            Session::Greeting(greeting) if !greeting.is_idle() => {
+                let mut bytes = Vec::new();
+                Refusal::TooSlow.response().encode(false, true, &mut bytes);
+                self.world.end(key, &bytes, reason);
+            }
+            _ => self.world.bury(key, reason),
+        }
     }
 
     /// Begins to shut down: nobody new, a close for everybody, and an end after `ms` milliseconds.
@@ -105,16 +110,19 @@ impl<S: Stream, V: Service> Worker<S, V> {
         for key in draining.untold.split_off(from) {
             self.world.dismiss(key);
         }
+    }
+
+    /// Leaves when everybody has, or when the time is up.
+    pub(super) fn finish_drain(&mut self) {
         let Some(draining) = &self.draining else { return };
-        if draining.untold.is_empty()
-            && (self.world.connections.is_empty() || self.world.tick >= draining.until)
-        {
+        if self.world.tick >= draining.until {
             for key in self.world.connections.keys() {
                 self.world.bury(key, CloseReason::Draining);
             }
-            if !self.requests.contains(&Request::Exit) {
-                self.requests.push_back(Request::Exit);
-            }
+            self.bury();
+        }
+        if self.world.connections.is_empty() && !self.requests.contains(&Request::Exit) {
+            self.requests.push_back(Request::Exit);
         }
     }
 }
@@ -221,10 +229,13 @@ mod tests {
 
     const START: Tick = Tick(100);
 
-    fn connection(session: Session) -> Connection<()> {
+    fn peer() -> Peer {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let peer = Peer { address, listener: 0, secure: false };
-        Connection { session, ..Connection::new(peer, START) }
+        Peer { address, listener: 0, secure: false }
+    }
+
+    fn connection(session: Session) -> Connection<()> {
+        Connection { session, ..Connection::new(peer(), START) }
     }
 
     fn websocket() -> Session {
@@ -253,16 +264,8 @@ mod tests {
     #[test]
     fn every_wait_ends_at_its_limit_and_not_a_tick_before() {
         let limits = Limits::default();
-        let mut greeting = connection(websocket());
+        let mut greeting = connection(Session::new(peer()));
         expect_end(&greeting, true, limits.handshake_ms_max, Due::End(CloseReason::Handshake));
-        greeting = Connection::new(
-            Peer {
-                address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
-                listener: 0,
-                secure: false,
-            },
-            START,
-        );
         let request = Due::End(CloseReason::Request);
         expect_end(&greeting, false, limits.request_ms_max, request);
         greeting.marks.set(Marks::ANSWERED);

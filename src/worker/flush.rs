@@ -143,10 +143,15 @@ impl<S: Stream, V: Service> Worker<S, V> {
         let Some(connection) = self.world.connections.get_mut(key) else { return };
         let Session::Leaving(reason) = connection.session else { return };
         let ended = connection.marks.has(Marks::ENDED);
-        connection.session = Session::Lingering(reason);
         if let Some(Some(Link { tls: Some(tls), .. })) = self.links.get_mut(key.index()) {
             tls.close(&mut self.wire);
-            self.write(key, &[]);
+            if !self.wire.is_empty() && self.write(key, &[]) != Written::All {
+                // It leaves when the socket has taken this too; TLS closes once only.
+                return;
+            }
+        }
+        if let Some(connection) = self.world.connections.get_mut(key) {
+            connection.session = Session::Lingering(reason);
         }
         let broken = self.link(key).is_none_or(|link| link.finish().is_err());
         if ended || broken {

@@ -128,15 +128,20 @@ impl<S: Stream, V: Service> Worker<S, V> {
     /// Notes when a request or message began of which the end has not come yet.
     fn date(&mut self, key: Key) {
         let Some(connection) = self.world.connections.get_mut(key) else { return };
-        let unfinished = connection.session.is_unfinished();
-        let ms = match connection.session {
-            Session::WebSocket(_) => self.world.limits.message_ms_max,
-            _ => self.world.limits.request_ms_max,
-        };
-        if !unfinished {
+        if !connection.session.is_unfinished() {
             connection.marks.clear(Marks::UNFINISHED);
-        } else if connection.marks.set(Marks::UNFINISHED) {
-            self.world.wait(key, ms);
+            return;
+        }
+        let is_new = connection.marks.set(Marks::UNFINISHED);
+        match connection.session {
+            Session::WebSocket(_) if is_new => {
+                self.world.wait(key, self.world.limits.message_ms_max);
+            }
+            // The time for the first request began when it might have.
+            Session::Greeting(_) if is_new && connection.marks.has(Marks::ANSWERED) => {
+                self.world.wait(key, self.world.limits.request_ms_max);
+            }
+            _ => {}
         }
     }
 

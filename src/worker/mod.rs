@@ -292,6 +292,7 @@ impl<S: Stream, V: Service> Handler for Worker<S, V> {
         self.world.deliver();
         self.flush();
         self.bury();
+        self.finish_drain();
         self.post();
         self.check_invariants();
     }

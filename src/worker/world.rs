@@ -89,10 +89,13 @@ impl<T> World<T> {
     /// Sends a peer away that reads too slowly: what it has not got yet it will not get, and it is
     /// told so.
     fn shed(&mut self, key: Key) {
-        self.metrics().outbox_refusals_total.add(1);
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.outbox.clear();
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        // A second frame that finds no room must not clear away the close.
+        if !connection.session.is_open() {
+            return;
         }
+        connection.outbox.clear();
+        self.metrics().outbox_refusals_total.add(1);
         self.close(key, CloseCode::TRY_AGAIN_LATER, "reading too slowly", CloseReason::Slow);
     }
 
