@@ -1,0 +1,171 @@
+//! A closed loop of echoes: every connection has one message in flight, and sends the next when the
+//! last has come back, unchanged.
+//!
+//! It measures the server by the CPU time that the server takes for a number of messages, read
+//! from /proc before and after, so that what this client costs does not count.
+//!
+//! ```text
+//! drive --connect ADDRESS --pid PID [--connections 100] [--payload 64] [--seconds 3]
+//! ```
+//!
+//! prints `messages CPU-SECONDS` of the server.
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use peers::{Failure, MASKED, SHORT_PAYLOAD_MAX};
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// FIN and the opcode of a binary message.
+const BINARY: u8 = 0x82;
+
+/// How many ticks of CPU time /proc counts in a second: the same on every Linux of today.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Echoes before the measurement, so that caches and branches are warm.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+fn main() -> Result<(), Failure> {
+    let address = peers::argument("--connect")?.ok_or("--connect is missing")?;
+    let pid = peers::argument("--pid")?.ok_or("--pid is missing")?;
+    let connections = peers::argument("--connections")?.unwrap_or(100);
+    let payload_len = peers::argument("--payload")?.unwrap_or(64);
+    let seconds = peers::argument("--seconds")?.unwrap_or(3);
+    if !(size_of::<u64>()..=SHORT_PAYLOAD_MAX).contains(&payload_len) {
+        return Err("--payload: from 8 to 125 bytes".into());
+    }
+
+    let mut load = Load::open(address, connections, payload_len)?;
+    load.run(WARM_UP)?;
+    let before = cpu_seconds(pid)?;
+    let messages = load.run(Duration::from_secs(seconds))?;
+    println!("{messages} {:.2}", cpu_seconds(pid)? - before);
+    Ok(())
+}
+
+/// User and system time of a process and all its threads.
+fn cpu_seconds(pid: u32) -> Result<f64, Failure> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name of the program, in parentheses, may contain anything; the times are the 12th and
+    // the 13th field after it.
+    let (_, fields) = stat.rsplit_once(')').ok_or("a stat file without a name")?;
+    let times = fields.split_whitespace().skip(11).take(2);
+    let ticks = times.map(str::parse::<f64>).sum::<Result<f64, _>>()?;
+    Ok(ticks / TICKS_PER_SECOND)
+}
+
+/// All connections of a run.
+struct Load {
+    poll: Poll,
+    connections: Vec<Connection>,
+    /// Counts the messages; it is sent as the beginning of each payload.
+    sent: u64,
+}
+
+impl Load {
+    /// Connects and shakes hands, one connection after the other, and sends the first messages.
+    fn open(address: SocketAddr, count: usize, payload_len: usize) -> Result<Self, Failure> {
+        let poll = Poll::new()?;
+        let mut load = Self { poll, connections: Vec::with_capacity(count), sent: 0 };
+        for position in 0..count {
+            let mut stream = TcpStream::from_std(shake_hands(address)?);
+            load.poll.registry().register(&mut stream, Token(position), Interest::READABLE)?;
+            let mut connection = Connection::new(stream, payload_len);
+            load.sent += 1;
+            connection.send(load.sent)?;
+            load.connections.push(connection);
+        }
+        Ok(load)
+    }
+
+    /// Echoes for a while. Returns how many messages came back.
+    fn run(&mut self, duration: Duration) -> Result<u64, Failure> {
+        let mut events = Events::with_capacity(1024);
+        let sent_before = self.sent;
+        let end = Instant::now() + duration;
+        while Instant::now() < end {
+            self.poll.poll(&mut events, Some(duration))?;
+            for event in &events {
+                let connection = &mut self.connections[event.token().0];
+                if connection.receive()? {
+                    self.sent += 1;
+                    connection.send(self.sent)?;
+                }
+            }
+        }
+        Ok(self.sent - sent_before)
+    }
+}
+
+/// Opens one WebSocket, waiting for each step.
+fn shake_hands(address: SocketAddr) -> Result<std::net::TcpStream, Failure> {
+    let mut stream = std::net::TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    write!(
+        stream,
+        "GET /echo HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        // Byte by byte, since what follows the head is not ours to take.
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.extend_from_slice(&byte);
+    }
+    if !head.starts_with(b"HTTP/1.1 101") {
+        return Err(format!("no upgrade: {}", String::from_utf8_lossy(&head)).into());
+    }
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// What was sent and must come back.
+    payload: Vec<u8>,
+    /// The frame as it is sent, masked.
+    frame: Vec<u8>,
+    /// The frame as it comes back; its first `received` bytes have come.
+    answer: Vec<u8>,
+    received: usize,
+}
+
+impl Connection {
+    fn new(stream: TcpStream, payload_len: usize) -> Self {
+        let payload = vec![b'x'; payload_len];
+        Self { stream, payload, frame: Vec::new(), answer: vec![0; 2 + payload_len], received: 0 }
+    }
+
+    /// Sends the message of this number.
+    fn send(&mut self, number: u64) -> Result<(), Failure> {
+        let len = u8::try_from(self.payload.len())?;
+        // Any key that differs from message to message will do against a server under test.
+        let [a, b, c, d, ..] = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+        self.payload[..8].copy_from_slice(&number.to_be_bytes());
+        self.frame.clear();
+        self.frame.extend_from_slice(&[BINARY, MASKED | len, a, b, c, d]);
+        self.frame.extend_from_slice(&self.payload);
+        peers::mask(&mut self.frame[6..], [a, b, c, d]);
+        Ok(self.stream.write_all(&self.frame)?)
+    }
+
+    /// Reads on. Returns whether the message has come back whole.
+    fn receive(&mut self) -> Result<bool, Failure> {
+        match self.stream.read(&mut self.answer[self.received..]) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Ok(0) => return Err("the server closed a connection".into()),
+            outcome => self.received += outcome?,
+        }
+        if self.received < self.answer.len() {
+            return Ok(false);
+        }
+        self.received = 0;
+        if self.answer[0] != BINARY || self.answer[2..] != self.payload {
+            return Err("what came back is not what was sent".into());
+        }
+        Ok(true)
+    }
+}
