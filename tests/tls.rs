@@ -14,11 +14,12 @@ mod openssl;
 #[path = "support/tls.rs"]
 mod support;
 
+use corecast::base::Rng;
 use corecast::tls::config::{self, Trust};
 use corecast::tls::{Fault, Tls};
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CipherSuite, SupportedProtocolVersion, version};
-use support::{Peer, Stranger, client_config, converse, localhost, pair};
+use rustls::{AlertDescription, CipherSuite, HandshakeKind, SupportedProtocolVersion, version};
+use support::{Peer, Stranger, client_config, converse, localhost, pair, server_config};
 
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting;
@@ -330,6 +331,81 @@ fn a_client_that_trusts_anyone_talks_to_anyone() {
     let mut client = Peer::new(Tls::client(&config, stranger).unwrap());
     converse(&mut client, &mut Peer::server());
     assert_eq!(client.established, 1);
+}
+
+#[test]
+fn a_ticket_is_good_for_the_configuration_that_gave_it_and_no_other() {
+    let (version, suite) = OFFERS[0];
+    let config = Stranger::client_config(version, suite);
+    let (ours, other) = (server_config(), server_config());
+    let kind_of = |server| {
+        let mut client = Stranger::client_of(&config);
+        client.converse(&mut Peer::new(Tls::server(server).unwrap()));
+        client.connection.handshake_kind().unwrap()
+    };
+    assert_eq!(kind_of(&ours), HandshakeKind::Full);
+    assert_eq!(kind_of(&ours), HandshakeKind::Resumed);
+    assert_eq!(kind_of(&other), HandshakeKind::Full);
+    assert_eq!(kind_of(&ours), HandshakeKind::Full, "the ticket was given away");
+}
+
+#[test]
+fn nothing_a_peer_sends_makes_us_panic() {
+    let mut rng = Rng::new(42);
+    for _ in 0..2_000 {
+        let (mut client, mut server) = (Peer::client(), Peer::server());
+        let (mut to_server, mut to_client) = (client.take_in(&[]), Vec::new());
+        // A handshake and some data, in which one flight is damaged.
+        let damaged = rng.below(4);
+        for flight in 0..4 {
+            if flight == 2 {
+                let _ = client.tls.seal(b"data", &mut to_server); // it may have failed
+            }
+            if flight == damaged {
+                damage(&mut rng, if flight % 2 == 0 { &mut to_server } else { &mut to_client });
+            }
+            if flight % 2 == 0 {
+                to_client = server.feed(&to_server).0;
+            } else {
+                to_server = client.feed(&to_client).0;
+            }
+        }
+        assert!(server.received.is_empty() || server.received == b"data");
+    }
+}
+
+/// Changes, drops or doubles some bytes.
+fn damage(rng: &mut Rng, bytes: &mut Vec<u8>) {
+    for _ in 0..=rng.below(3) {
+        let at = |rng: &mut Rng| usize::try_from(rng.below(bytes.len() as u64)).unwrap();
+        if bytes.is_empty() {
+            return;
+        }
+        let (place, other) = (at(rng), at(rng));
+        match rng.below(4) {
+            0 => bytes[place] ^= 1 << rng.below(8),
+            1 => bytes[place] = 0xFF,
+            2 => bytes.truncate(place),
+            _ => bytes.extend_from_within(place.min(other)..place.max(other)),
+        }
+    }
+}
+
+#[test]
+fn all_cryptography_is_that_of_rustls() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls");
+    for file in std::fs::read_dir(directory).unwrap() {
+        let path = file.unwrap().path();
+        for line in std::fs::read_to_string(&path).unwrap().lines().map(str::trim_start) {
+            let Some(used) = line.strip_prefix("use ") else { continue };
+            let root = used.split([':', ';', ' ']).next().unwrap();
+            assert!(
+                ["std", "rustls", "rcgen", "crate", "super", "self"].contains(&root),
+                "{} uses {root}",
+                path.display()
+            );
+        }
+    }
 }
 
 /// How a handshake that fails at the client ends for both.

@@ -153,6 +153,19 @@ impl Stranger {
 
     /// A client that offers nothing but this.
     pub(crate) fn client(version: &'static SupportedProtocolVersion, suite: CipherSuite) -> Self {
+        Self::client_of(&Self::client_config(version, suite))
+    }
+
+    /// Another client of `config`, which shares its tickets.
+    pub(crate) fn client_of(config: &Arc<ClientConfig>) -> Self {
+        Self::new(ClientConnection::new(Arc::clone(config), localhost()).unwrap().into())
+    }
+
+    /// What a client that offers nothing but this is told.
+    pub(crate) fn client_config(
+        version: &'static SupportedProtocolVersion,
+        suite: CipherSuite,
+    ) -> Arc<ClientConfig> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(CERTIFICATES.authorities.clone());
         let config = ClientConfig::builder_with_provider(provider(suite))
@@ -160,8 +173,7 @@ impl Stranger {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let connection = ClientConnection::new(Arc::new(config), localhost()).unwrap();
-        Self::new(connection.into())
+        Arc::new(config)
     }
 
     /// A server that takes nothing but this.

@@ -9,6 +9,9 @@ const CONNECTIONS: usize = 1_000;
 /// take with its WebSocket and one subscription.
 const IDLE_BYTES_MAX: isize = 512;
 
+/// For a connection of which nobody knows whose it is.
+const HALF_OPEN_BYTES_MAX: isize = 8 * 1024;
+
 #[test]
 fn an_idle_connection_holds_little_on_either_side() {
     let (mut clients, mut servers): (Vec<_>, Vec<_>) = (0..CONNECTIONS).map(|_| pair()).unzip();
@@ -22,6 +25,18 @@ fn an_idle_connection_holds_little_on_either_side() {
         println!("an idle {side} connection holds {bytes} bytes");
         assert!(bytes <= IDLE_BYTES_MAX, "an idle {side} connection holds {bytes} bytes");
     }
+}
+
+#[test]
+fn a_handshake_left_half_done_holds_no_more_than_a_stranger_is_given() {
+    let servers = (0..100).map(|_| {
+        let mut server = Peer::server();
+        server.take_in(&Peer::client().take_in(&[]));
+        server.tls
+    });
+    let bytes = held_by(servers.collect());
+    println!("a server that waits for a client's second flight holds {bytes} bytes");
+    assert!(bytes <= HALF_OPEN_BYTES_MAX, "a half open connection holds {bytes} bytes");
 }
 
 #[test]
