@@ -8,9 +8,13 @@ use std::time::Duration;
 
 use super::raw::{RawConfig, Written};
 use super::{ConfigError, rules};
+use crate::worker::limits::Limits;
+
+/// The longest header of a frame (RFC 6455 §5.2).
+const FRAME_HEADER_BYTES_MAX: usize = 14;
 
 /// What is served where, by how many, under which limits.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Where http and ws are served.
     pub listen: Vec<SocketAddr>,
@@ -21,7 +25,7 @@ pub struct Config {
     /// How many threads serve.
     pub workers: Workers,
     /// How many connections there must be room for; `None` takes what the system gives.
-    pub connections_max: Option<usize>,
+    pub connections_max: Option<u64>,
     /// The WebSocket subprotocols we speak, the preferred one first.
     pub subprotocols: Vec<String>,
     /// What a backend must show to publish from elsewhere than loopback.
@@ -32,12 +36,8 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     /// How long connections may take to end when the server shuts down.
     pub drain_timeout: Duration,
-    /// After how long a silence a connection is asked for a sign of life.
-    pub heartbeat: Duration,
-    /// How many bytes may wait for a peer that does not read.
-    pub outbox_bytes_max: usize,
-    /// How many bytes a message of a client may have.
-    pub message_bytes_max: usize,
+    /// What a peer and a core may use.
+    pub limits: Limits,
 }
 
 /// What proves our name to TLS clients.
@@ -146,9 +146,7 @@ impl RawConfig {
             drain_timeout: rules::DRAIN_TIMEOUT
                 .one(self.drain_timeout)?
                 .unwrap_or(Duration::from_secs(10)),
-            heartbeat: rules::HEARTBEAT.one(self.heartbeat)?.unwrap_or(Duration::from_secs(25)),
-            outbox_bytes_max: rules::OUTBOX_BYTES.one(self.outbox_bytes)?.unwrap_or(64 << 10),
-            message_bytes_max: rules::MESSAGE_BYTES.one(self.message_bytes)?.unwrap_or(64 << 10),
+            limits: limits(self.heartbeat, self.outbox_bytes, self.message_bytes)?,
         })
     }
 }
@@ -178,6 +176,37 @@ fn certificate(chain: Option<Written>, key: Option<Written>) -> Result<Certifica
     }
 }
 
+/// The limits of a worker, but for what was written.
+fn limits(
+    heartbeat: Option<Written>,
+    outbox_bytes: Option<Written>,
+    message_bytes: Option<Written>,
+) -> Result<Limits, ConfigError> {
+    let mut limits = Limits::default();
+    if let Some(silence) = rules::HEARTBEAT.one(heartbeat)? {
+        limits.heartbeat_ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
+    }
+    if let Some(bytes) = rules::OUTBOX_BYTES.one(outbox_bytes)? {
+        limits.outbox.bytes_max = bytes;
+        limits.outbox_bytes_pause = limits.outbox_bytes_pause.min(bytes);
+    }
+    if let Some(bytes) = rules::MESSAGE_BYTES.one(message_bytes)? {
+        // What a backend posts becomes a message, so one bound holds for both.
+        limits.session.websocket.message_bytes_max = bytes;
+        limits.session.http.body_bytes_max = bytes;
+    }
+    fits(&limits).then_some(limits).ok_or(ConfigError::TooNarrow {
+        narrow: rules::OUTBOX_BYTES.key,
+        wide: rules::MESSAGE_BYTES.key,
+    })
+}
+
+/// Whether a peer that reads everything at once can be sent the longest message.
+fn fits(limits: &Limits) -> bool {
+    let message = limits.session.websocket.message_bytes_max + FRAME_HEADER_BYTES_MAX;
+    message <= limits.outbox.bytes_max
+}
+
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
@@ -198,6 +227,25 @@ mod tests {
         assert_eq!(config.admin, Some(loopback(9090)));
         assert_eq!(config.client_publish, ClientPublish::AllowedOnLoopback);
         assert_eq!(config.workers, Workers::Auto);
+        assert_eq!(config.limits.heartbeat_ms, 25_000);
+    }
+
+    #[test]
+    fn limits_are_those_of_a_worker_but_for_what_is_written() {
+        let text = "heartbeat = '2s'\nmessage-bytes = '1k'\noutbox-bytes = '8k'";
+        let limits = check(text).unwrap().limits;
+        assert_eq!(limits.heartbeat_ms, 2_000);
+        assert_eq!(limits.outbox.bytes_max, 8_192);
+        assert_eq!(limits.session.websocket.message_bytes_max, 1_024);
+        assert_eq!(limits.session.http.body_bytes_max, 1_024);
+        assert_eq!(limits.request_ms_max, Limits::default().request_ms_max);
+    }
+
+    #[test]
+    fn an_outbox_holds_the_longest_message_with_its_header() {
+        let narrow = "message-bytes = 8179\noutbox-bytes = '8k'";
+        assert!(check(narrow).unwrap_err().to_string().contains("outbox-bytes"));
+        assert!(check("message-bytes = 8178\noutbox-bytes = '8k'").is_ok());
     }
 
     #[test]

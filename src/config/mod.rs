@@ -50,6 +50,13 @@ pub enum ConfigError {
         /// The key that it needs.
         missing: &'static str,
     },
+    /// A value that leaves no room for what another one allows.
+    TooNarrow {
+        /// The key whose value is too small.
+        narrow: &'static str,
+        /// The key whose value is too large for it.
+        wide: &'static str,
+    },
     /// A file that is not TOML, or holds a value of a kind that no key has.
     Malformed {
         /// The file, and the line if it is known.
@@ -70,6 +77,9 @@ impl fmt::Display for ConfigError {
             }
             Self::Missing { given, missing } => {
                 write!(f, "{given} is given without {missing}; each needs the other")
+            }
+            Self::TooNarrow { narrow, wide } => {
+                write!(f, "{narrow} is too small for one message as large as {wide} allows")
             }
             Self::Malformed { place, reason } => write!(f, "{place}: {reason}"),
         }

@@ -42,7 +42,7 @@ pub(super) const WORKERS: Rule<Workers> = Rule {
 };
 
 /// Far above what one machine holds; below it no sum can overflow.
-pub(super) const MAX_CONNS: Rule<usize> = Rule {
+pub(super) const MAX_CONNS: Rule<u64> = Rule {
     key: "max-conns",
     allowed: "write 1 to 10000000",
     read: |text| between(1, 10_000_000, text.parse().ok()?),

@@ -41,6 +41,7 @@ statuses! {
     REQUEST_TIMEOUT = 408, "Request Timeout";
     CONTENT_TOO_LARGE = 413, "Content Too Large";
     URI_TOO_LONG = 414, "URI Too Long";
+    UNSUPPORTED_MEDIA_TYPE = 415, "Unsupported Media Type";
     UPGRADE_REQUIRED = 426, "Upgrade Required";
     TOO_MANY_REQUESTS = 429, "Too Many Requests";
     HEADER_FIELDS_TOO_LARGE = 431, "Request Header Fields Too Large";
