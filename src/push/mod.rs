@@ -1,0 +1,194 @@
+//! The service that `corecast serve` runs.
+//!
+//! ```text
+//! GET  /              a page: hello, the live number of connections, the topic `demo`
+//! GET  /connections   {"connections": 42}
+//! ws   /echo          sends back what it gets
+//! ws   /topics/NAME   subscribes; what a client sends is published to all, itself included
+//! POST /topics/NAME   publishes the body: text or JSON as text, octets as binary
+//! ```
+//!
+//! It is a user of [`Service`] like any other. What decides stands in functions of their own, which
+//! take a request and give an answer; here is only what they lead to.
+
+mod access;
+mod publication;
+mod routes;
+
+use std::sync::Arc;
+
+use crate::base::Key;
+use crate::http::{Response, Status};
+use crate::hub::TopicName;
+use crate::worker::{Context, Incoming, Service, Verdict};
+use crate::ws::{CloseCode, Message};
+
+pub use access::Publishers;
+
+use routes::{Route, Wish, refuse};
+
+/// The page for people. It asks nobody else for anything, and says so.
+const PAGE: &str = include_str!("page.html");
+
+/// What the page may do: run its own script and talk to us.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
+    script-src 'unsafe-inline'; img-src data:; connect-src 'self' ws: wss:; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
+
+/// What an operator decides about the service.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The WebSocket subprotocols we speak, the preferred one first.
+    pub subprotocols: Vec<String>,
+    /// The bearer token that lets other machines publish by POST.
+    pub publish_key: Option<String>,
+    /// Which WebSocket clients may publish.
+    pub publishers: Publishers,
+}
+
+/// Topics, and an echo: one value a core.
+#[derive(Debug)]
+pub struct Push {
+    settings: Arc<Settings>,
+}
+
+/// What a WebSocket is here for.
+#[derive(Debug)]
+pub enum Purpose {
+    /// To hear itself.
+    Echo,
+    /// To hear a topic.
+    Topic {
+        /// Its name.
+        topic: TopicName,
+        /// Whether it may speak there, too.
+        may_publish: bool,
+    },
+}
+
+impl Push {
+    /// A service for one core.
+    pub const fn new(settings: Arc<Settings>) -> Self {
+        Self { settings }
+    }
+
+    fn subscribe(
+        &self,
+        topic: TopicName,
+        request: &Incoming<'_>,
+        cx: &mut Context<'_, Purpose>,
+    ) -> Result<Purpose, Response> {
+        // Whether it counts already is of no concern here: the answer waits until it does.
+        match cx.subscribe(request.key, &topic) {
+            Ok(_) => {
+                let may_publish =
+                    self.settings.publishers.admit(request.peer.address, request.head);
+                Ok(Purpose::Topic { topic, may_publish })
+            }
+            Err(_) => Err(refuse(Status::UNAVAILABLE, "there are too many subscriptions")),
+        }
+    }
+
+    fn purpose(
+        &self,
+        request: &Incoming<'_>,
+        cx: &mut Context<'_, Purpose>,
+    ) -> Result<Purpose, Response> {
+        match Route::find(request.head.path())? {
+            Route::Echo => Ok(Purpose::Echo),
+            Route::Topic(topic) => self.subscribe(topic, request, cx),
+            Route::Page | Route::Connections => {
+                Err(refuse(Status::NOT_FOUND, "WebSockets are at /echo and /topics/NAME"))
+            }
+        }
+    }
+
+    fn publish(
+        &self,
+        topic: &TopicName,
+        request: &Incoming<'_>,
+        cx: &mut Context<'_, Purpose>,
+    ) -> Result<Response, Response> {
+        let key = self.settings.publish_key.as_deref();
+        access::check_post(request.peer.address, request.head, key)?;
+        cx.publish(topic, publication::message(request.head, request.body)?);
+        Ok(publication::accepted(topic, request.body))
+    }
+
+    fn answer(
+        &self,
+        request: &Incoming<'_>,
+        cx: &mut Context<'_, Purpose>,
+    ) -> Result<Response, Response> {
+        match Wish::read(request.head)? {
+            Wish::Page => Ok(page()),
+            Wish::Connections => Ok(count(cx.connections())),
+            Wish::Publish(topic) => self.publish(&topic, request, cx),
+        }
+    }
+}
+
+impl Service for Push {
+    type State = Purpose;
+
+    fn upgrade(
+        &mut self,
+        request: &Incoming<'_>,
+        cx: &mut Context<'_, Purpose>,
+    ) -> Verdict<Purpose> {
+        let subprotocol = request.subprotocol(&self.settings.subprotocols);
+        match self.purpose(request, cx) {
+            Ok(state) => Verdict::Accept { state, subprotocol },
+            Err(response) => Verdict::Refuse(response),
+        }
+    }
+
+    fn request(&mut self, request: &Incoming<'_>, cx: &mut Context<'_, Purpose>) -> Response {
+        self.answer(request, cx).unwrap_or_else(|refusal| refusal)
+    }
+
+    fn message(&mut self, key: Key, message: Message<'_>, cx: &mut Context<'_, Purpose>) {
+        match cx.state(key) {
+            // Who does not read its own echo is closed as any slow reader; nothing is left to do.
+            Some(Purpose::Echo) => drop(cx.send(key, message)),
+            Some(Purpose::Topic { topic, may_publish: true }) => {
+                let topic = topic.clone();
+                cx.publish(&topic, message);
+            }
+            Some(Purpose::Topic { may_publish: false, .. }) => {
+                cx.close(key, CloseCode::POLICY, "clients may not publish here");
+            }
+            None => {}
+        }
+    }
+}
+
+fn page() -> Response {
+    Response::html(Status::OK, PAGE)
+        .with_header("Cache-Control", "no-cache")
+        .with_header("Content-Security-Policy", PAGE_POLICY)
+        .with_header("X-Content-Type-Options", "nosniff")
+}
+
+fn count(connections: u64) -> Response {
+    let body = serde_json::json!({ "connections": connections });
+    Response::json(Status::OK, format!("{body}\n")).with_header("Cache-Control", "no-store")
+}
+
+#[cfg(test)]
+mod testing {
+    //! What the tests of this module share.
+
+    use crate::base::Input;
+    use crate::http::{Limits, Reader, RequestHead};
+
+    /// The head that `text` is.
+    pub(super) fn head(text: &str) -> RequestHead {
+        let mut bytes = text.as_bytes().to_vec();
+        let (head, _) = Reader::default()
+            .next(&mut Input::new(&mut bytes), &Limits::default())
+            .expect("a request that is none")
+            .expect("a request that does not end");
+        head
+    }
+}
