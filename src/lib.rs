@@ -18,7 +18,7 @@
 //! 2. **Sessions know bytes, the hub knows topics, a service knows what is wanted.** A
 //!    [`session`] turns bytes into actions that borrow the input; the worker hands them to its
 //!    [`worker::Service`] with a [`worker::Context`] through which it sends, subscribes and
-//!    publishes. `corecast serve` is one service (`push`); yours is another.
+//!    publishes. `corecast serve` is one service ([`push`]); yours is another.
 //! 3. **At most one hop.** A publication crosses threads once, from the core it arrived on to each
 //!    core that has subscribers. There is no acceptor thread and no broker thread in the path.
 //! 4. **Encode once.** A publication becomes its final frame where it arrives; all subscribers of
@@ -56,10 +56,10 @@
 //! | [`hub`] | publish and subscribe on one core | base |
 //! | [`session`] | what a peer is saying | base, http, ws |
 //! | [`worker`] | one core's world, and the way to the others | all above but the reactor |
-//! | `push` | the service that `corecast serve` runs | base, http, ws, names of hub and worker |
-//! | `admin` | metrics and health, on a thread of its own | base, http, reactor, worker's metrics |
+//! | [`push`] | the service that `corecast serve` runs | base, http, ws, names of hub and worker |
+//! | [`admin`] | metrics and health, on a thread of its own | base, http, worker's metrics |
 //! | [`config`] | as written, as meant | base, limits of worker |
-//! | `server` | starts and joins the threads; the way in for users of the library | all |
+//! | [`server`] | starts and joins the threads; the way in for users of the library | all |
 //!
 //! # Where this leaves the plan it started from
 //!
@@ -71,11 +71,14 @@
 //! - A service keeps a value of its own for each connection ([`worker::Service::State`]), which
 //!   costs no look-up.
 
+pub mod admin;
 pub mod base;
 pub mod config;
 pub mod http;
 pub mod hub;
+pub mod push;
 pub mod reactor;
+pub mod server;
 pub mod session;
 pub mod tls;
 pub mod worker;

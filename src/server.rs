@@ -1,0 +1,303 @@
+//! From a service to a running server, and from there to its end.
+//!
+//! ```text
+//! Server::builder() ─ listen ─ workers ─ limits ─ start ──> Running ─ stop ─ join
+//!                                                  |
+//!      reserve ports, make pollers and the mesh    |    "corecast-worker-0"   Reactor<Worker<V>>
+//!      (before any thread, see `reactor::poll`)    |--> "corecast-worker-1"   Reactor<Worker<V>>
+//!      then start threads, and wait until          |--> "corecast-admin"      Reactor<Admin>
+//!      each of them listens                        '--> "corecast-supervisor" who has ended, why
+//! ```
+//!
+//! Invariant: a server works with all of its threads, or ends. Whoever called
+//! [`Running::join`] learns of the first that failed.
+//!
+//! # An echo server
+//!
+//! ```
+//! use corecast::base::Key;
+//! use corecast::server::Server;
+//! use corecast::worker::{Context, Incoming, Service, Verdict};
+//! use corecast::ws::Message;
+//!
+//! struct Echo;
+//!
+//! impl Service for Echo {
+//!     type State = ();
+//!     fn upgrade(&mut self, _: &Incoming<'_>, _: &mut Context<'_, ()>) -> Verdict<()> {
+//!         Verdict::accept(())
+//!     }
+//!     fn message(&mut self, key: Key, message: Message<'_>, cx: &mut Context<'_, ()>) {
+//!         let _ = cx.send(key, message);
+//!     }
+//! }
+//!
+//! let server = Server::builder().listen("127.0.0.1:0").start(|_worker| Echo)?;
+//! # server.stop();
+//! server.join()?;
+//! # Ok::<(), corecast::server::ServerError>(())
+//! ```
+//!
+//! # A chat
+//!
+//! Everybody who connects to `/rooms/NAME` hears what anybody says there, on whichever core.
+//!
+//! ```
+//! use corecast::base::Key;
+//! use corecast::http::{Response, Status};
+//! use corecast::hub::TopicName;
+//! use corecast::server::Server;
+//! use corecast::worker::{Context, Incoming, Service, Verdict};
+//! use corecast::ws::Message;
+//!
+//! struct Chat;
+//!
+//! impl Service for Chat {
+//!     type State = TopicName;
+//!     fn upgrade(&mut self, request: &Incoming<'_>, cx: &mut Context<'_, TopicName>) -> Verdict<TopicName> {
+//!         let name = request.head.path().strip_prefix("/rooms/").unwrap_or_default();
+//!         match TopicName::new(name) {
+//!             Ok(room) if cx.subscribe(request.key, &room).is_ok() => Verdict::accept(room),
+//!             _ => Verdict::Refuse(Response::new(Status::NOT_FOUND)),
+//!         }
+//!     }
+//!     fn message(&mut self, key: Key, message: Message<'_>, cx: &mut Context<'_, TopicName>) {
+//!         if let Some(room) = cx.state(key).cloned() {
+//!             cx.publish(&room, message);
+//!         }
+//!     }
+//! }
+//!
+//! let server = Server::builder().listen("127.0.0.1:0").start(|_worker| Chat)?;
+//! # server.stop();
+//! server.join()?;
+//! # Ok::<(), corecast::server::ServerError>(())
+//! ```
+
+mod crew;
+mod error;
+mod size;
+mod supervisor;
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, unbounded};
+
+use crate::hub::WorkerId;
+use crate::reactor::listener::{self, Reservation};
+use crate::tls::ServerConfig;
+use crate::worker::mesh::Handle;
+use crate::worker::{Kind, Limits, Service};
+
+pub use error::ServerError;
+pub use size::Size;
+
+use crew::{AdminDesk, Crew};
+use supervisor::{Notice, Supervisor};
+
+/// A server that has not started yet.
+#[derive(Clone, Debug)]
+pub struct Server {
+    listeners: Vec<(String, Kind)>,
+    workers: Option<NonZeroUsize>,
+    connections: Option<u64>,
+    limits: Limits,
+    admin: Option<SocketAddr>,
+    drain_timeout: Duration,
+}
+
+impl Server {
+    /// A server that listens nowhere yet, with one worker a core and nothing beside them.
+    pub fn builder() -> Self {
+        Self {
+            listeners: Vec::new(),
+            workers: None,
+            connections: None,
+            limits: Limits::default(),
+            admin: None,
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// Serves http and ws on `address`, such as `127.0.0.1:0`, where 0 is any free port.
+    pub fn listen(self, address: impl Into<String>) -> Self {
+        self.listen_as(address.into(), Kind::Plain)
+    }
+
+    /// Serves https and wss on `address`.
+    pub fn listen_tls(self, address: impl Into<String>, config: Arc<ServerConfig>) -> Self {
+        self.listen_as(address.into(), Kind::Tls(config))
+    }
+
+    /// Starts exactly so many workers, instead of one a core.
+    pub fn workers(mut self, workers: NonZeroUsize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Makes room for so many connections, or does not start.
+    ///
+    /// Where the limit of open files demands it (Linux only), more workers are started than there
+    /// are cores, and each gets a table of open files of its own. A descriptor then names different
+    /// files on different threads: do not hand one to a service if it was opened after the start.
+    pub fn room_for(mut self, connections: u64) -> Self {
+        self.connections = Some(connections);
+        self
+    }
+
+    /// Bounds what a peer and a core may use.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Serves metrics and health on `address`.
+    pub fn admin(mut self, address: SocketAddr) -> Self {
+        self.admin = Some(address);
+        self
+    }
+
+    /// Gives connections so long to end after [`Running::stop`]; 10 s if nothing is said.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Makes sure that the ports are free and that there is room, and starts nothing.
+    ///
+    /// # Errors
+    ///
+    /// What [`Server::start`] would fail with.
+    pub fn check(&self) -> Result<Size, ServerError> {
+        self.reserve()?;
+        self.admin.map(|address| reserve(&address.to_string())).transpose()?;
+        self.places().map(|places| places.size())
+    }
+
+    /// Starts the server; when this returns, it listens.
+    ///
+    /// Each worker makes a service of its own, on its own thread.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that stands in the way; nothing runs then.
+    pub fn start<V, F>(self, service: F) -> Result<Running, ServerError>
+    where
+        V: Service + 'static,
+        F: Fn(WorkerId) -> V + Send + Sync + 'static,
+    {
+        let places = self.places()?;
+        let size = places.size();
+        let ports = self.reserve()?;
+        let admin_port = self.admin.map(|address| reserve(&address.to_string())).transpose()?;
+        let addresses = ports.iter().map(Reservation::address).collect();
+        let admin_address = admin_port.as_ref().map(Reservation::address);
+
+        let crew = Crew::hire(&self, &places)?;
+        let admin = admin_port.map(|port| AdminDesk::new(port, crew.metrics())).transpose()?;
+        let handle = crew.handle();
+        let (notices, heard) = unbounded();
+        let mut supervisor = Supervisor::new(heard, handle.clone(), self.drain_timeout);
+        let begin = || {
+            supervisor.await_listening(crew.start(&ports, &notices, service)?)?;
+            supervisor.admin = admin.map(|desk| desk.start(&notices)).transpose()?;
+            crew::spawn("supervisor", move || supervisor.run())
+        };
+        // Nobody but us would tell those that have started already.
+        let supervisor = begin().inspect_err(|_| handle.drain(Duration::ZERO))?;
+        let stopper = Stopper(notices);
+        Ok(Running { addresses, admin_address, size, handle, stopper, supervisor })
+    }
+
+    /// Takes the ports for this process.
+    fn reserve(&self) -> Result<Vec<Reservation>, ServerError> {
+        self.listeners.iter().map(|(address, _)| reserve(address)).collect()
+    }
+
+    fn listen_as(mut self, address: String, kind: Kind) -> Self {
+        self.listeners.push((address, kind));
+        self
+    }
+}
+
+/// Takes the port at `address`, the first one that its name has.
+fn reserve(address: &str) -> Result<Reservation, ServerError> {
+    let no_address = |error| ServerError::Address { address: address.to_owned(), error };
+    let mut found = address.to_socket_addrs().map_err(no_address)?;
+    let first = found.next().ok_or_else(|| no_address(ErrorKind::NotFound.into()))?;
+    listener::reserve(first)
+        .map_err(|error| ServerError::Listen { address: address.to_owned(), error })
+}
+
+/// A server that runs.
+///
+/// Dropping it leaves the server running, like the handle of a thread.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    admin_address: Option<SocketAddr>,
+    size: Size,
+    handle: Handle,
+    stopper: Stopper,
+    supervisor: JoinHandle<Result<(), ServerError>>,
+}
+
+impl Running {
+    /// Where it listens, in the order of the builder, with the ports that were chosen for 0.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where metrics and health are, if they are.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// How large it is.
+    pub fn size(&self) -> &Size {
+        &self.size
+    }
+
+    /// What publishes and closes from other threads.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// What stops the server from other threads.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Takes nobody new, tells everybody to go (1001), and ends when all have gone or time is up.
+    ///
+    /// Returns at once; [`Running::join`] waits. A second call changes nothing.
+    pub fn stop(&self) {
+        self.stopper.stop();
+    }
+
+    /// Waits until the server has ended.
+    ///
+    /// # Errors
+    ///
+    /// The first thread that failed, and how.
+    pub fn join(self) -> Result<(), ServerError> {
+        self.supervisor.join().unwrap_or_else(|_| Err(ServerError::panicked("supervisor")))
+    }
+}
+
+/// Stops a server, from any thread.
+#[derive(Clone, Debug)]
+pub struct Stopper(Sender<Notice>);
+
+impl Stopper {
+    /// Does what [`Running::stop`] does.
+    pub fn stop(&self) {
+        // A server that nobody listens in any more has stopped already.
+        let _ = self.0.send(Notice::Stop);
+    }
+}

@@ -1,0 +1,94 @@
+//! Who waits for the end of all threads, and makes it come.
+
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+
+use crate::admin::Remote;
+use crate::worker::mesh::Handle;
+
+use super::ServerError;
+
+/// What the supervisor is told.
+#[derive(Debug)]
+pub(super) enum Notice {
+    /// A worker listens.
+    Listening,
+    /// Somebody wants an end.
+    Stop,
+    /// A thread has ended, because it was told to or because it failed.
+    Ended(Result<(), ServerError>),
+}
+
+/// Waits for all workers, and for none of them in vain.
+pub(super) struct Supervisor {
+    notices: Receiver<Notice>,
+    /// Workers that listen.
+    working: usize,
+    handle: Handle,
+    pub(super) admin: Option<Remote>,
+    drain_timeout: Duration,
+}
+
+impl Supervisor {
+    pub(super) fn new(notices: Receiver<Notice>, handle: Handle, drain_timeout: Duration) -> Self {
+        Self { notices, working: 0, handle, admin: None, drain_timeout }
+    }
+
+    /// Waits until all of so many `workers` listen, or one of them fails.
+    pub(super) fn await_listening(&mut self, workers: usize) -> Result<(), ServerError> {
+        while self.working < workers {
+            match self.next() {
+                Notice::Listening => self.working += 1,
+                Notice::Ended(outcome) => outcome?,
+                Notice::Stop => unreachable!("nobody has been given a stopper yet"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns when all workers have ended, or at once when any thread fails.
+    ///
+    /// The others are told to go then, but nobody waits for them: whoever started the server must
+    /// learn of it while they still may be stuck.
+    pub(super) fn run(mut self) -> Result<(), ServerError> {
+        let outcome = self.watch();
+        self.abandon();
+        outcome
+    }
+
+    fn watch(&mut self) -> Result<(), ServerError> {
+        while self.working > 0 {
+            match self.next() {
+                Notice::Listening => {}
+                Notice::Stop => self.drain(),
+                Notice::Ended(outcome) => {
+                    outcome?;
+                    self.working -= 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells every thread that still runs to go at once.
+    fn abandon(&self) {
+        self.handle.drain(Duration::ZERO);
+        if let Some(admin) = &self.admin {
+            admin.leave();
+        }
+    }
+
+    /// The next notice. Every thread holds a sender, and one that ends says so before.
+    fn next(&self) -> Notice {
+        self.notices.recv().expect("a thread that has not said that it ended")
+    }
+
+    /// Twice does no harm: a worker that drains already goes on.
+    fn drain(&self) {
+        if let Some(admin) = &self.admin {
+            admin.drain();
+        }
+        self.handle.drain(self.drain_timeout);
+    }
+}
