@@ -1,3 +1,19 @@
 //! Arguments, command, exit code.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+/// Many threads that allocate little and often: the system's allocator keeps more for itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("corecast: {failure}");
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `corecast serve`: reads the configuration, starts the server, tells what it did, and obeys
+//! signals until the end.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::Arc;
+use std::thread;
+
+use clap::Args;
+use corecast::config::{ClientPublish, Config, RawConfig, Workers};
+use corecast::push::{Publishers, Push, Settings};
+use corecast::reactor::signal::{Signal, Signals};
+use corecast::server::{Server, Stopper};
+
+use super::identity::{Identity, Origin};
+use super::{Failure, announcement};
+
+/// What may be said to `serve`.
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    settings: RawConfig,
+    /// Read settings from this TOML file [default: the one that `CORECAST_CONFIG` names, if any]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Check the configuration, the certificate, the ports and the room, and exit
+    #[arg(long)]
+    check: bool,
+}
+
+/// Serves until a signal ends it, or only checks that it could.
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let is_check = arguments.check;
+    let config = arguments.configuration()?;
+    let (server, origin) = server(&config)?;
+    if is_check {
+        announcement::room(&config, &server.check()?);
+        log::info!("all is well; nothing was started");
+        return Ok(());
+    }
+    // A signal may arrive on any thread and is passed on through a file, which must be in the table
+    // of each of them: so it is opened before they start.
+    let signals = Signals::catch().map_err(|error| Failure::cannot("catch signals", error))?;
+    let settings = Arc::new(settings(&config));
+    let running = server.start(move |_| Push::new(Arc::clone(&settings)))?;
+    announcement::started(&config, &running, origin.as_ref());
+    obey(signals, running.stopper())?;
+    running.join()?;
+    log::info!("every connection has ended");
+    Ok(())
+}
+
+impl Arguments {
+    /// What flags, environment and file mean together.
+    fn configuration(self) -> Result<Config, Failure> {
+        // A variable that is no text is none of ours: all of ours are.
+        let text = |(name, value): (_, std::ffi::OsString)| -> Option<(String, String)> {
+            Some((std::ffi::OsString::into_string(name).ok()?, value.into_string().ok()?))
+        };
+        let environment = RawConfig::from_env(env::vars_os().filter_map(text))?;
+        let file = match self.config.or_else(|| env::var_os("CORECAST_CONFIG").map(PathBuf::from)) {
+            Some(path) => read(&path)?,
+            None => RawConfig::default(),
+        };
+        Ok(self.settings.or(environment).or(file).check()?)
+    }
+}
+
+fn read(path: &Path) -> Result<RawConfig, Failure> {
+    let place = path.display().to_string();
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("cannot read {place}: {error}")))?;
+    Ok(RawConfig::from_file(&place, &text)?)
+}
+
+/// The server that `config` wants, and where its certificate comes from if it needs one.
+fn server(config: &Config) -> Result<(Server, Option<Origin>), Failure> {
+    let mut server = Server::builder().limits(config.limits).drain_timeout(config.drain_timeout);
+    for address in &config.listen {
+        server = server.listen(address.to_string());
+    }
+    let mut origin = None;
+    if !config.listen_tls.is_empty() {
+        let identity = Identity::find(&config.certificate)?;
+        for address in &config.listen_tls {
+            server = server.listen_tls(address.to_string(), Arc::clone(&identity.tls));
+        }
+        origin = Some(identity.origin);
+    }
+    if let Workers::Exactly(workers) = config.workers {
+        server = server.workers(workers);
+    }
+    if let Some(connections) = config.connections_max {
+        server = server.room_for(connections);
+    }
+    if let Some(address) = config.admin {
+        server = server.admin(address);
+    }
+    Ok((server, origin))
+}
+
+fn settings(config: &Config) -> Settings {
+    let publishers = match config.client_publish {
+        ClientPublish::Allowed => Publishers::Everyone,
+        ClientPublish::AllowedOnLoopback => Publishers::Locals,
+        ClientPublish::Forbidden | ClientPublish::ForbiddenBecause(_) => Publishers::Nobody,
+    };
+    Settings {
+        subprotocols: config.subprotocols.clone(),
+        publish_key: config.publish_key.as_ref().map(|key| key.as_str().to_owned()),
+        publishers,
+    }
+}
+
+/// Stops the server at the first signal that asks for an end, and the process at the second.
+fn obey(signals: Signals, stopper: Stopper) -> Result<(), Failure> {
+    let work = move || {
+        let mut is_draining = false;
+        for signal in signals {
+            match signal {
+                Signal::Hangup => log::info!("SIGHUP: there is nothing to read again"),
+                Signal::Interrupt | Signal::Terminate if is_draining => {
+                    log::warn!("told twice: leaving at once");
+                    process::exit(1);
+                }
+                Signal::Interrupt | Signal::Terminate => {
+                    log::info!("taking no one new, and telling everybody to go");
+                    is_draining = true;
+                    stopper.stop();
+                }
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("corecast-signals".to_owned()).spawn(work);
+    thread.map(drop).map_err(|error| Failure::cannot("start a thread", error))
+}
