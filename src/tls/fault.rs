@@ -147,3 +147,26 @@ impl From<CertificateError> for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_says_what_is_wrong_with_it() {
+        for (error, fault) in [
+            (CertificateError::NotValidYet, Fault::CertificateExpired),
+            (CertificateError::Expired, Fault::CertificateExpired),
+            (CertificateError::NotValidForName, Fault::CertificateName),
+            (CertificateError::UnknownIssuer, Fault::CertificateIssuer),
+            (CertificateError::Revoked, Fault::CertificateInvalid),
+        ] {
+            assert_eq!(Fault::from(Error::InvalidCertificate(error.clone())), fault, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn an_alert_is_not_answered_by_an_alert() {
+        assert_eq!(Fault::Alert(AlertDescription::InternalError).alert(), None);
+    }
+}

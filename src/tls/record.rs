@@ -77,6 +77,7 @@ impl Records {
         let opened = self.open_next(input);
         if let Err(fault) = opened
             && let Some(alert) = fault.alert()
+            && !self.has_closed
         {
             self.alert(AlertLevel::Fatal, alert, reply)?;
         }
@@ -309,6 +310,17 @@ mod tests {
         let (_, mut server) = pair();
         let plain = vec![0x15, 3, 3, 0, 2, 1, 0];
         assert_eq!(open(&mut server, plain), Err(Fault::UnexpectedMessage));
+    }
+
+    #[test]
+    fn nothing_is_said_after_our_close_notify() {
+        let (mut client, mut server) = pair();
+        client.close(&mut Vec::new());
+        let mut forged = said(&mut server, b"data");
+        *forged.last_mut().unwrap() ^= 1;
+        let mut reply = Vec::new();
+        let fault = client.open(&mut Input::new(&mut forged), &mut reply).unwrap_err();
+        assert_eq!((fault, reply.len()), (Fault::BadRecordMac, 0));
     }
 
     #[test]

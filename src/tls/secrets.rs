@@ -133,3 +133,39 @@ fn with_label<T>(label: &[u8], len: usize, expand: impl FnOnce(&[&[u8]]) -> T) -
     let label_len = u8::try_from(PREFIX.len() + label.len()).expect("labels are short");
     expand(&[&len.to_be_bytes(), &[label_len], PREFIX, label, &[0]])
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256;
+
+    use super::*;
+
+    #[test]
+    fn labels_are_written_as_in_the_traces_of_rfc_8448() {
+        let key = with_label(b"key", 16, |info| info.concat());
+        assert_eq!(key, b"\x00\x10\x09tls13 key\x00");
+        let iv = with_label(b"iv", 12, |info| info.concat());
+        assert_eq!(iv, b"\x00\x0c\x08tls13 iv\x00");
+    }
+
+    #[test]
+    fn secrets_are_told_apart_by_who_sends_with_them() {
+        let overheard = Overheard::default();
+        overheard.log("CLIENT_HANDSHAKE_TRAFFIC_SECRET", &[], &[1; 32]);
+        overheard.log("CLIENT_TRAFFIC_SECRET_0", &[], &[2; 32]);
+        overheard.log("SERVER_TRAFFIC_SECRET_0", &[], &[3; 32]);
+        let secret = |sender| overheard.secret(sender).unwrap().as_ref().to_vec();
+        assert_eq!((secret(Side::Client), secret(Side::Server)), (vec![2; 32], vec![3; 32]));
+        assert_eq!(format!("{overheard:?}"), "Overheard(..)");
+    }
+
+    #[test]
+    fn the_next_keys_have_nothing_in_common_with_the_last() {
+        let suite = TLS13_CHACHA20_POLY1305_SHA256.tls13().unwrap();
+        let keys = Keys::derived(suite, OkmBlock::new(&[7; 32]));
+        let next = keys.next(suite);
+        assert_ne!(keys.secret.as_ref(), next.secret.as_ref());
+        assert_ne!(keys.key.as_ref(), next.key.as_ref());
+        assert_ne!(keys.iv.as_ref(), next.iv.as_ref());
+    }
+}
