@@ -72,7 +72,7 @@ pub struct CloseFrame<'a> {
 
 impl<'a> CloseFrame<'a> {
     /// The longest reason, in bytes: what a control frame holds besides the code.
-    pub const REASON_LEN_MAX: usize = CONTROL_PAYLOAD_MAX - 2;
+    pub(super) const REASON_LEN_MAX: usize = CONTROL_PAYLOAD_MAX - 2;
 
     /// Reads the payload of a close frame. An empty one says nothing and is `None`.
     pub fn parse(payload: &'a [u8]) -> Result<Option<Self>, Fault> {

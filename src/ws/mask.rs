@@ -9,9 +9,7 @@ pub struct MaskKey(pub [u8; 4]);
 
 impl MaskKey {
     /// The key for a part of a payload that starts `position` bytes in.
-    #[inline]
-    #[must_use]
-    pub const fn rotated(self, position: usize) -> Self {
+    const fn rotated(self, position: usize) -> Self {
         let [a, b, c, d] = self.0;
         Self(match position % 4 {
             0 => [a, b, c, d],
