@@ -89,9 +89,8 @@ impl Partial {
             Opcode::Ping => Some(Event::Ping(Cow::Owned(mem::take(&mut self.control)))),
             Opcode::Pong => Some(Event::Pong(Cow::Owned(mem::take(&mut self.control)))),
             Opcode::Close => {
-                let frame = CloseFrame::parse(&self.control)?.map(CloseFrame::into_owned);
-                self.control.clear();
-                Some(Event::Close(frame))
+                let payload = mem::take(&mut self.control);
+                Some(Event::Close(CloseFrame::parse(&payload)?.map(CloseFrame::into_owned)))
             }
             Opcode::Continuation | Opcode::Text | Opcode::Binary if !header.fin => None,
             _ => self.message.take().map(|message| message.payload.finish()).transpose()?,
