@@ -110,6 +110,25 @@ fn a_control_frame_may_stand_at_each_place_between_fragments() {
 }
 
 #[test]
+fn a_control_frame_leaves_nothing_to_the_next() {
+    let payloads: [(Opcode, &[u8]); 4] = [
+        (Opcode::Ping, b"one"),
+        (Opcode::Close, b"\x03\xE8two"),
+        (Opcode::Pong, b"three"),
+        (Opcode::Ping, b""),
+    ];
+    let mut bytes = frame(false, Opcode::Text, b"", KEY);
+    for (opcode, payload) in payloads {
+        bytes.extend(frame(true, opcode, payload, KEY));
+    }
+    let (events, _) = decode(&[&bytes]);
+    let words = |event: Event<'static>| format!("{event:?}");
+    assert_eq!(events[0], words(Event::Ping(b"one".into())));
+    assert!(events[1].contains("two"), "{}", events[1]);
+    assert_eq!(events[2..], [Event::Pong(b"three".into()), Event::Ping(b"".into())].map(words));
+}
+
+#[test]
 fn a_fragmented_control_frame_is_a_breach_at_each_place() {
     let fragments = [
         frame(false, Opcode::Text, b"a", KEY),
