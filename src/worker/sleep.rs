@@ -58,7 +58,12 @@ impl Sleep {
         // Pairs with the fence in `begin`.
         fence(Ordering::SeqCst);
         // Looked at before it is taken: a worker that is awake is only read, so that its cache
-        // line stays shared among all who post to it.
-        self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed)
+        // line stays shared among all who post to it. And only a `true` is replaced: no `false` of
+        // ours can hide the `true` of a later sleep.
+        self.asleep.load(Ordering::Relaxed)
+            && self
+                .asleep
+                .compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 }
