@@ -72,11 +72,6 @@ impl<'a> Input<'a> {
         self.rest
     }
 
-    /// The same, to be written to.
-    pub fn rest_mut(&mut self) -> &mut [u8] {
-        self.rest
-    }
-
     /// How many bytes have not been taken yet.
     pub fn len(&self) -> usize {
         self.rest.len()

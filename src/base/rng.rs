@@ -32,11 +32,6 @@ impl Rng {
     pub const fn one_of(&mut self, chances: u64, of: u64) -> bool {
         self.below(of) < chances
     }
-
-    /// A generator whose numbers have nothing to do with the next ones of this.
-    pub const fn fork(&mut self) -> Self {
-        Self::new(self.next_u64())
-    }
 }
 
 #[cfg(test)]

@@ -19,11 +19,6 @@ impl Tick {
     pub const fn after(self, ticks: u32) -> Self {
         Self(self.0.saturating_add(ticks))
     }
-
-    /// How many milliseconds `earlier` has been over; 0 if it is not over.
-    pub const fn ms_since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0) as u64 * Self::MS
-    }
 }
 
 /// Turns instants into ticks. Four bytes of ticks last for 17 years.
@@ -74,6 +69,5 @@ mod tests {
     fn a_deadline_never_comes_early() {
         assert_eq!(Tick(1).after_ms(1), Tick(2));
         assert_eq!(Tick(1).after_ms(250), Tick(3));
-        assert_eq!(Tick(9).ms_since(Tick(10)), 0);
     }
 }

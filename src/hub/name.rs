@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// The name of a topic: 1 to 128 bytes of printable UTF-8 without `/`.
 ///
-/// A clone is a count, so a name may cross from core to core like a [`Shared`](crate::base::Shared).
+/// A clone is a count, so that a name may cross from core to core like counted bytes.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TopicName(Arc<str>);
 
