@@ -301,3 +301,118 @@ impl Stopper {
         let _ = self.0.send(Notice::Stop);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::base::Key;
+    use crate::worker::{Context, Incoming, Verdict};
+    use crate::ws::Message;
+
+    /// Answers every request with 404.
+    struct Nothing;
+
+    impl Service for Nothing {
+        type State = ();
+
+        fn upgrade(&mut self, _: &Incoming<'_>, _: &mut Context<'_, ()>) -> Verdict<()> {
+            Verdict::accept(())
+        }
+
+        fn message(&mut self, _: Key, _: Message<'_>, _: &mut Context<'_, ()>) {}
+    }
+
+    const ANY: &str = "127.0.0.1:0";
+
+    fn workers(count: usize) -> Server {
+        Server::builder().workers(NonZeroUsize::new(count).unwrap())
+    }
+
+    fn get(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_server_answers_wherever_it_listens_until_it_is_stopped() {
+        let server = workers(3).listen(ANY).listen(ANY).admin(ANY.parse().unwrap());
+        let server = server.start(|_| Nothing).unwrap();
+        let addresses = server.addresses().to_vec();
+        assert_eq!((addresses.len(), server.size().workers), (2, 3));
+        for address in &addresses {
+            assert!(get(*address, "/").starts_with("HTTP/1.1 404 "));
+        }
+        let admin = server.admin_address().unwrap();
+        assert!(get(admin, "/health/ready").starts_with("HTTP/1.1 200 "));
+        assert!(get(admin, "/metrics").contains("worker=\"2\""));
+        server.stop();
+        server.stop();
+        server.join().unwrap();
+        for address in addresses {
+            assert!(TcpStream::connect(address).is_err(), "{address} still takes callers");
+        }
+    }
+
+    #[test]
+    fn a_taken_port_is_named() {
+        let taken = TcpListener::bind(ANY).unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        for error in [
+            workers(1).listen(&*address).check().unwrap_err(),
+            workers(1).listen(&*address).start(|_| Nothing).unwrap_err(),
+            workers(1).admin(taken.local_addr().unwrap()).start(|_| Nothing).unwrap_err(),
+        ] {
+            assert!(error.to_string().contains(&address), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_checked_port_is_free_again() {
+        let free = TcpListener::bind(ANY).unwrap().local_addr().unwrap().to_string();
+        assert_eq!(workers(2).listen(&*free).check().unwrap().workers, 2);
+        let server = workers(2).listen(&*free).start(|_| Nothing).unwrap();
+        server.stop();
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn what_is_no_address_is_named() {
+        let error = workers(1).listen("nonsense").start(|_| Nothing).unwrap_err();
+        assert!(error.to_string().contains("`nonsense`"), "{error}");
+    }
+
+    #[test]
+    fn more_connections_than_files_allow_are_refused() {
+        let error = workers(1).room_for(u64::MAX / 2).check().unwrap_err();
+        assert!(matches!(error, ServerError::Room(_)), "{error}");
+    }
+
+    #[test]
+    fn a_server_does_not_start_with_some_of_its_workers() {
+        let server = workers(2).listen(ANY).start(|worker| {
+            assert_eq!(worker.index(), 0, "asked for");
+            Nothing
+        });
+        let error = server.unwrap_err();
+        assert!(error.to_string().contains("worker-1"), "{error}");
+    }
+
+    #[test]
+    fn connections_end_in_time_when_the_server_stops() {
+        let server = workers(1).listen(ANY).drain_timeout(Duration::ZERO);
+        let server = server.start(|_| Nothing).unwrap();
+        let mut stalled = TcpStream::connect(server.addresses()[0]).unwrap();
+        stalled.write_all(b"GET / HT").unwrap();
+        server.stopper().stop();
+        server.join().unwrap();
+        // Ended or reset, but over.
+        let _ = stalled.read_to_end(&mut Vec::new());
+    }
+}

@@ -92,3 +92,40 @@ impl Supervisor {
         self.handle.drain(self.drain_timeout);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::unbounded;
+
+    use super::*;
+    use crate::worker::mesh::mesh;
+
+    /// The outcome of a supervisor of two workers that hears all this, one after the other.
+    fn supervise(notices: impl IntoIterator<Item = Notice>) -> Result<(), ServerError> {
+        let (sender, heard) = unbounded();
+        for notice in notices {
+            sender.send(notice).unwrap();
+        }
+        let (_, handle) = mesh(Vec::new());
+        let mut supervisor = Supervisor::new(heard, handle, Duration::ZERO);
+        supervisor.await_listening(2)?;
+        supervisor.run()
+    }
+
+    fn failed() -> Notice {
+        Notice::Ended(Err(ServerError::panicked("worker-1")))
+    }
+
+    #[test]
+    fn a_server_has_ended_when_all_its_workers_have() {
+        let ended = || Notice::Ended(Ok(()));
+        let notices = [Notice::Listening, Notice::Listening, Notice::Stop, ended(), ended()];
+        assert!(supervise(notices).is_ok());
+    }
+
+    #[test]
+    fn the_first_failure_is_the_end_although_others_work() {
+        assert!(supervise([Notice::Listening, Notice::Listening, failed()]).is_err());
+        assert!(supervise([Notice::Listening, failed()]).is_err());
+    }
+}
