@@ -11,10 +11,10 @@ use super::identity::Origin;
 pub(super) fn started(config: &Config, running: &Running, origin: Option<&Origin>) {
     let (plain, tls) = running.addresses().split_at(config.listen.len());
     for address in plain {
-        log::info!("http and ws on http://{address}");
+        log::info!("serving http and ws on http://{address}");
     }
     for address in tls {
-        log::info!("https and wss on https://{address}");
+        log::info!("serving https and wss on https://{address}");
     }
     origin.into_iter().for_each(certificate);
     if let Some(address) = running.admin_address() {
