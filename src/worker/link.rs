@@ -8,7 +8,7 @@ use crate::tls::Tls;
 /// A stream, and what TLS knows of it. Reading and writing use the core's scratch.
 pub(super) struct Link<S> {
     stream: S,
-    pub(super) tls: Option<Box<Tls>>,
+    pub(super) tls: Option<Tls>,
 }
 
 /// What reading gave.
@@ -25,7 +25,7 @@ pub(super) enum Received {
 }
 
 impl<S: Stream> Link<S> {
-    pub(super) const fn new(stream: S, tls: Option<Box<Tls>>) -> Self {
+    pub(super) const fn new(stream: S, tls: Option<Tls>) -> Self {
         Self { stream, tls }
     }
 
@@ -71,6 +71,6 @@ impl<S: Stream> Link<S> {
 
     /// Whether TLS still shakes hands.
     pub(super) fn is_handshaking(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+        self.tls.as_ref().is_some_and(Tls::is_handshaking)
     }
 }

@@ -251,7 +251,7 @@ impl<S: Stream, V: Service> Handler for Worker<S, V> {
         }
         let tls = match self.listeners.get(origin.via as usize)? {
             Kind::Plain => None,
-            Kind::Tls(config) => Some(Box::new(Tls::server(config).ok()?)),
+            Kind::Tls(config) => Some(Tls::server(config).ok()?),
         };
         let secure = tls.is_some();
         let peer = Peer { address: origin.peer, listener: origin.via, secure };
