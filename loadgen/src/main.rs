@@ -4,11 +4,18 @@
 #![allow(unreachable_pub)]
 
 mod accounting;
+mod args;
 mod audit;
+mod host;
 mod latency;
+mod plan;
+mod ports;
+mod proc;
+mod ramp;
 mod schedule;
 mod stamp;
 mod tally;
+mod target;
 mod units;
 
 fn main() {}

@@ -1,0 +1,259 @@
+//! The command line, as written. [`crate::plan`] makes of it what is meant.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::ramp::Pace;
+use crate::stamp::Press;
+use crate::target::Target;
+use crate::units::{Rate, parse_bytes, parse_count, parse_duration};
+
+/// The longest payload.
+pub const PAYLOAD_LEN_MAX: usize = 1 << 20;
+
+const EXAMPLES: &str = "\
+Examples:
+  loadgen --conns 100000                     bring a server, open 100,000 TLS WebSockets, hold them
+  loadgen --conns 100000 --plain             the same without TLS
+  loadgen --conns 100 --scenario echo --rate 1k/s --json echo.json
+  loadgen --conns 10k --scenario broadcast --publish-rate 10/s
+  loadgen --conns 50k --ca ca.pem wss://push.example:8443/topics/news
+
+Exit codes:
+  0 everything held      1 something did not hold    2 usage             3 cannot be done here
+  4 invalid: the generator was the bottleneck        5 nobody answers    6 interrupted
+  7 the counters do not add up (a bug: please report it)";
+
+/// Opens very many connections, holds them, and says what each cost and what broke first.
+///
+/// Without a URL it brings its own server: a second process of itself that serves on a free port of
+/// 127.0.0.1, is measured, and ends when this one does. With a URL it measures any WebSocket
+/// server.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Cli {
+    /// What to do; to run is what happens when nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The flags of `run`, which may stand without it.
+    #[command(flatten)]
+    pub run: Option<RunArgs>,
+}
+
+/// What the program can be asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Opens connections, holds them and reports (the default)
+    Run(Box<RunArgs>),
+    /// Serves as the subject of a measurement, until standard input ends
+    #[command(hide = true)]
+    Serve(ServeArgs),
+}
+
+/// What a run is to be.
+#[derive(Args, Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // flags of a command line, each with a meaning of its own
+pub struct RunArgs {
+    /// The server as a URL (ws, wss, http or https); without it one is started here
+    pub url: Option<Target>,
+
+    /// How many connections to open and hold (100k is 100,000)
+    #[arg(long, short = 'n', value_name = "N", value_parser = parse_count)]
+    pub conns: u64,
+
+    /// How fast to open them: connections a second in all, or as fast as it goes with 256 in
+    /// flight on each thread
+    #[arg(long, value_name = "RATE|adaptive", default_value = "adaptive")]
+    #[arg(help_heading = "Load shape")]
+    pub ramp: Pace,
+
+    /// How long to hold them once all are open
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    #[arg(help_heading = "Load shape")]
+    pub hold: Duration,
+
+    /// How long to wait at the end for messages still on their way
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    #[arg(help_heading = "Load shape")]
+    pub drain: Duration,
+
+    /// How long a connection may take until it is open
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    #[arg(help_heading = "Load shape")]
+    pub open_timeout: Duration,
+
+    /// What the connections do during the hold
+    #[arg(long, value_enum, default_value_t = Scenario::Idle, help_heading = "Scenario")]
+    pub scenario: Scenario,
+
+    /// echo: messages of each connection
+    #[arg(long, value_name = "RATE", default_value = "2/s", help_heading = "Scenario")]
+    pub rate: Rate,
+
+    /// broadcast: how many of the connections publish
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_count)]
+    #[arg(help_heading = "Scenario")]
+    pub publishers: u64,
+
+    /// broadcast: publications of each publisher
+    #[arg(long, value_name = "RATE", default_value = "10/s", help_heading = "Scenario")]
+    pub publish_rate: Rate,
+
+    /// Bytes of a message, from 40 (what its stamp takes) to 1 MiB
+    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = parse_payload)]
+    #[arg(help_heading = "Scenario")]
+    pub payload: usize,
+
+    /// Trust the authorities of this PEM file instead of the system's
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    pub ca: Option<PathBuf>,
+
+    /// Trust any certificate
+    #[arg(long, conflicts_with = "ca", help_heading = "TLS")]
+    pub insecure: bool,
+
+    /// Run the server brought along without TLS
+    #[arg(long, conflicts_with = "url", help_heading = "TLS")]
+    pub plain: bool,
+
+    /// Another header for the request, as NAME:VALUE (may be repeated)
+    #[arg(long, value_name = "NAME:VALUE", value_parser = parse_header)]
+    #[arg(help_heading = "WebSocket")]
+    pub header: Vec<(String, String)>,
+
+    /// A subprotocol to offer (may be repeated, the preferred one first)
+    #[arg(long, value_name = "NAME", help_heading = "WebSocket")]
+    pub subprotocol: Vec<String>,
+
+    /// Threads that drive connections; more than one a core if the limit of open files demands it
+    #[arg(long, value_name = "N", help_heading = "Generator")]
+    pub threads: Option<usize>,
+
+    /// How late the generator's own loop may come round, at its 99th percentile
+    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = parse_duration)]
+    #[arg(help_heading = "Generator")]
+    pub max_self_lag: Duration,
+
+    /// How much of a core one of its threads may take, in per cent
+    #[arg(long, value_name = "PERCENT", default_value_t = 85, help_heading = "Generator")]
+    pub max_self_cpu: u64,
+
+    /// Exit 0 although the generator was the bottleneck
+    #[arg(long, help_heading = "Generator")]
+    pub allow_invalid: bool,
+
+    /// Fixes what is drawn at random (phases, payloads, ports), as hexadecimal digits
+    #[arg(long, value_name = "HEX", value_parser = parse_seed, help_heading = "Generator")]
+    pub seed: Option<u64>,
+
+    /// Write the result as JSON (schema loadgen/1) to this file; - is standard output
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub json: Option<PathBuf>,
+
+    /// No screen while it runs and no report after it: the exit code and --json tell
+    #[arg(long, help_heading = "Output")]
+    pub quiet: bool,
+}
+
+/// What the connections do during the hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Scenario {
+    /// Say nothing and answer the server's heartbeats
+    Idle,
+    /// Send messages that the server sends back
+    Echo,
+    /// Publish to a topic that all connections subscribe to
+    Broadcast,
+}
+
+/// What the server brought along is to be.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// How many connections it must hold
+    #[arg(long)]
+    pub conns: u64,
+    /// Whether it speaks TLS
+    #[arg(long)]
+    pub tls: bool,
+}
+
+fn parse_payload(text: &str) -> Result<usize, String> {
+    let bytes = parse_bytes(text)?;
+    match usize::try_from(bytes).unwrap_or(usize::MAX) {
+        len @ Press::LEN_MIN..=PAYLOAD_LEN_MAX => Ok(len),
+        _ => Err("a payload has 40 bytes to 1 MiB".to_owned()),
+    }
+}
+
+fn parse_seed(text: &str) -> Result<u64, String> {
+    u64::from_str_radix(text, 16).map_err(|error| error.to_string())
+}
+
+fn parse_header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("expected NAME:VALUE")?;
+    let (name, value) = (name.trim(), value.trim());
+    let is_token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_token && !value.contains(|letter: char| letter.is_ascii_control()) {
+        Ok((name.to_owned(), value.to_owned()))
+    } else {
+        Err("a header has a name, and neither part has control characters".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn run(line: &str) -> Result<RunArgs, clap::Error> {
+        let cli = Cli::try_parse_from(line.split_whitespace())?;
+        match (cli.command, cli.run) {
+            (Some(Command::Run(run)), _) => Ok(*run),
+            (None, Some(run)) => Ok(run),
+            other => panic!("no run in {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_number_of_connections_is_enough() {
+        let args = run("loadgen --conns 100k").unwrap();
+        assert_eq!((args.conns, args.url), (100_000, None));
+        assert_eq!((args.scenario, args.hold), (Scenario::Idle, Duration::from_secs(30)));
+        assert_eq!(args.ramp, Pace::Adaptive);
+    }
+
+    #[test]
+    fn run_may_be_said_or_not() {
+        for line in ["loadgen run -n 5 ws://h/echo", "loadgen -n 5 ws://h/echo"] {
+            let args = run(line).unwrap();
+            assert_eq!((args.conns, args.url.unwrap().path), (5, "/echo".to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "loadgen",
+            "loadgen run",
+            "loadgen --conns many",
+            "loadgen --conns 1 --payload 39",
+            "loadgen --conns 1 --plain ws://h/",
+            "loadgen --conns 1 --ca x --insecure wss://h/",
+            "loadgen --conns 1 --header nameonly",
+            "loadgen --conns 1 --ramp slowly",
+            "loadgen --conns 1 ftp://h/",
+        ] {
+            let parsed = Cli::try_parse_from(line.split_whitespace());
+            assert!(!matches!(parsed, Ok(Cli { run: Some(_), .. })), "{line}");
+            assert!(!matches!(parsed, Ok(Cli { command: Some(_), .. })), "{line}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What the command line means on this machine: how many threads, from which addresses, doing what.
+//!
+//! Everything that can be known to fail is found here, before the first connection.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use corecast::base::Rng;
+use corecast::reactor::fds::{self, Demand, Limit, TooMany};
+
+use crate::args::{self, RunArgs};
+use crate::host;
+use crate::ports::Sources;
+use crate::ramp::Pace;
+use crate::units::{self, Rate};
+
+/// So many drivers at most: the kernel's tables would hold more, no machine needs them.
+const DRIVERS_MAX: u64 = 256;
+
+/// What a run will do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How many connections to open.
+    pub conns: u32,
+    /// What they do once they are open.
+    pub scenario: Scenario,
+    /// How many threads drive them.
+    pub drivers: u32,
+    /// Whether each of these has its own table of files.
+    pub has_own_tables: bool,
+    /// The limit of open files.
+    pub files: Limit,
+    /// How fast connections are opened.
+    pub pace: Pace,
+    /// How long one may take.
+    pub open_timeout: Duration,
+    /// How long they are held.
+    pub hold: Duration,
+    /// How long messages on their way are waited for.
+    pub drain: Duration,
+    /// Bytes of a message.
+    pub payload_len: usize,
+    /// What is drawn at random follows from this.
+    pub seed: u64,
+}
+
+/// What connections do during the hold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scenario {
+    /// They answer heartbeats.
+    Idle,
+    /// Each sends messages that come back to it.
+    Echo(Rate),
+    /// Some publish, all receive.
+    Broadcast {
+        /// How many publish: the connections with the numbers below this.
+        publishers: u32,
+        /// How often each of them does.
+        rate: Rate,
+    },
+}
+
+impl Scenario {
+    /// The name it has on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Echo(_) => "echo",
+            Self::Broadcast { .. } => "broadcast",
+        }
+    }
+
+    /// Where corecast serves it.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Idle | Self::Echo(_) => "/echo",
+            Self::Broadcast { .. } => "/topics/loadgen",
+        }
+    }
+}
+
+/// Why a run cannot be done here.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Obstacle {
+    /// The open files do not suffice.
+    Files(TooMany),
+    /// The free ports of our addresses do not suffice.
+    Ports {
+        /// How many connections were asked for.
+        conns: u32,
+        /// How many can be made.
+        possible: u64,
+    },
+    /// A number is out of its range.
+    OutOfRange {
+        /// The flag.
+        flag: &'static str,
+        /// What it may be.
+        allowed: String,
+    },
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Files(too_many) => too_many.fmt(f),
+            Self::Ports { conns, possible } => write!(
+                f,
+                "{} connections to one address need as many free ports, and there are {} (give \
+                 the server an address of IPv4 on loopback, or ask for fewer)",
+                units::count(u64::from(*conns)),
+                units::count(*possible)
+            ),
+            Self::OutOfRange { flag, allowed } => write!(f, "{flag} must be {allowed}"),
+        }
+    }
+}
+
+impl Plan {
+    /// What `args` mean where a table may hold `files` files. A seed is drawn unless one is given.
+    pub fn new(
+        args: &RunArgs,
+        files: Limit,
+        draw_seed: impl FnOnce() -> u64,
+    ) -> Result<Self, Obstacle> {
+        let conns = u32::try_from(args.conns).ok().filter(|conns| *conns > 0).ok_or_else(|| {
+            let allowed = format!("from 1 to {}", units::count(u64::from(u32::MAX)));
+            Obstacle::OutOfRange { flag: "--conns", allowed }
+        })?;
+        let (drivers, has_own_tables) = drivers(args, files.now)?;
+        Ok(Self {
+            conns,
+            scenario: scenario(args, conns)?,
+            drivers,
+            has_own_tables,
+            files,
+            pace: args.ramp,
+            open_timeout: args.open_timeout,
+            hold: args.hold,
+            drain: args.drain,
+            payload_len: args.payload,
+            seed: args.seed.unwrap_or_else(draw_seed),
+        })
+    }
+
+    /// Where connections to `target` are made from; `None` leaves that to the system.
+    pub fn sources(&self, target: SocketAddr) -> Result<Option<Arc<Sources>>, Obstacle> {
+        let Some(sources) = Sources::new(target.ip(), u64::from(self.conns), self.seed) else {
+            return Ok(None);
+        };
+        let possible = sources.capacity();
+        if possible < u64::from(self.conns) {
+            return Err(Obstacle::Ports { conns: self.conns, possible });
+        }
+        Ok(Some(Arc::new(sources)))
+    }
+
+    /// How many connections driver `driver` has.
+    pub const fn share(&self, driver: u32) -> u32 {
+        self.conns / self.drivers + (driver < self.conns % self.drivers) as u32
+    }
+
+    /// The number that marks the messages of this run.
+    pub fn run_id(&self) -> u32 {
+        let [a, b, c, d, ..] = Rng::new(self.seed).next_u64().to_le_bytes();
+        u32::from_le_bytes([a, b, c, d])
+    }
+}
+
+/// How many threads there are, and whether each has its own table.
+fn drivers(args: &RunArgs, limit: u64) -> Result<(u32, bool), Obstacle> {
+    let asked = args.threads.map(|threads| threads as u64);
+    if asked.is_some_and(|threads| !(1..=DRIVERS_MAX).contains(&threads)) {
+        let allowed = format!("from 1 to {DRIVERS_MAX}");
+        return Err(Obstacle::OutOfRange { flag: "--threads", allowed });
+    }
+    let demand = Demand {
+        connections: args.conns,
+        listeners: 0,
+        limit,
+        workers_min: asked.unwrap_or(host::cores() as u64).min(args.conns.max(1)),
+        workers_max: asked.unwrap_or(DRIVERS_MAX),
+        may_split: fds::HAS_OWN_TABLES,
+    };
+    let layout = demand.plan().map_err(Obstacle::Files)?;
+    let drivers = u32::try_from(layout.workers).expect("not above workers_max");
+    Ok((drivers, layout.has_own_tables))
+}
+
+fn scenario(args: &RunArgs, conns: u32) -> Result<Scenario, Obstacle> {
+    Ok(match args.scenario {
+        args::Scenario::Idle => Scenario::Idle,
+        args::Scenario::Echo => Scenario::Echo(args.rate),
+        args::Scenario::Broadcast => {
+            let publishers = u32::try_from(args.publishers).ok();
+            let publishers = publishers.filter(|count| (1..=conns.min(1_000)).contains(count));
+            let publishers = publishers.ok_or_else(|| {
+                let allowed = "from 1 to the number of connections, and 1,000 at most".to_owned();
+                Obstacle::OutOfRange { flag: "--publishers", allowed }
+            })?;
+            Scenario::Broadcast { publishers, rate: args.publish_rate }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    const FILES: Limit = Limit { before: 1_024, now: 20_000 };
+
+    fn plan(line: &str) -> Result<Plan, Obstacle> {
+        let line = format!("loadgen {line}");
+        let cli = args::Cli::try_parse_from(line.split_whitespace()).unwrap();
+        Plan::new(&cli.run.unwrap(), FILES, || 7)
+    }
+
+    #[test]
+    fn connections_are_shared_out_to_the_last() {
+        for (conns, threads) in [(1, 1), (10, 3), (100_000, 7), (5, 4)] {
+            let plan = plan(&format!("--conns {conns} --threads {threads}")).unwrap();
+            let shares = (0..plan.drivers).map(|driver| plan.share(driver));
+            assert_eq!(shares.sum::<u32>(), conns);
+        }
+    }
+
+    #[test]
+    fn more_connections_than_a_table_holds_take_more_threads() {
+        let few = plan("--conns 100 --threads 2").unwrap();
+        assert_eq!((few.drivers, few.has_own_tables), (2, false));
+        let many = plan("--conns 100k").unwrap();
+        assert!(many.drivers >= 6 && many.has_own_tables);
+        assert!(many.share(0) < 20_000);
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_found_before_the_start() {
+        assert!(matches!(plan("--conns 100k --threads 2"), Err(Obstacle::Files(_))));
+        assert!(matches!(plan("--conns 0"), Err(Obstacle::OutOfRange { flag: "--conns", .. })));
+        let publishers = plan("--conns 5 --scenario broadcast --publishers 6");
+        assert!(matches!(publishers, Err(Obstacle::OutOfRange { flag: "--publishers", .. })));
+        let one_address = plan("--conns 100k").unwrap().sources("[::1]:80".parse().unwrap());
+        assert!(matches!(one_address, Err(Obstacle::Ports { possible: 50_000.., .. })));
+    }
+
+    #[test]
+    fn a_seed_is_drawn_unless_one_is_given() {
+        assert_eq!(plan("--conns 1").unwrap().seed, 7);
+        let given = plan("--conns 1 --seed ff").unwrap();
+        assert_eq!(
+            (given.seed, given.run_id()),
+            (255, plan("--conns 2 --seed ff").unwrap().run_id())
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! The addresses and ports that connections are made from.
+//!
+//! A kernel that is left to choose a port searches for one, and has 28,232 by default. So on
+//! loopback, where every 127.x.y.z is ours without asking, we choose ourselves:
+//!
+//! ```text
+//!            port 1024     1025     1026    ...      candidates are numbered down the columns,
+//!  127.0.0.2      0         3        6               and driver d of D takes d, d + D, d + 2D, ...
+//!  127.0.0.3      1         4        7               so that no two want the same
+//!  127.0.0.4      2         5        8
+//! ```
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use corecast::base::Rng;
+
+use crate::proc;
+
+/// How many connections share an address: the kernel looks through all that share a port.
+const CONNECTIONS_PER_ADDRESS: u64 = 20_000;
+
+/// The lowest port that may be used without privileges.
+const PORT_MIN: u16 = 1024;
+
+/// Every address and port that connections may be made from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sources {
+    addresses: Vec<IpAddr>,
+    ports: Vec<u16>,
+}
+
+impl Sources {
+    /// The sources for `conns` connections to `target`; `None` leaves the choice to the system,
+    /// which is right for a server on another machine.
+    ///
+    /// Ports that the system reserves or listens at are left out.
+    pub fn new(target: IpAddr, conns: u64, seed: u64) -> Option<Self> {
+        let reserved = proc::read("sys/net/ipv4/ip_local_reserved_ports");
+        let mut taken = reserved.map(|text| proc::port_list(&text)).unwrap_or_default();
+        for table in ["net/tcp", "net/tcp6"] {
+            taken.extend(proc::read(table).map(|text| proc::listening(&text)).unwrap_or_default());
+        }
+        Some(Self { addresses: addresses(target, conns)?, ports: ports(taken, seed) })
+    }
+
+    /// How many connections they suffice for.
+    pub fn capacity(&self) -> u64 {
+        self.addresses.len() as u64 * self.ports.len() as u64
+    }
+
+    /// The addresses.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
+
+    fn candidate(&self, number: usize) -> Option<SocketAddr> {
+        let address = self.addresses.get(number % self.addresses.len())?;
+        let port = self.ports.get(number / self.addresses.len())?;
+        Some(SocketAddr::new(*address, *port))
+    }
+}
+
+/// Enough addresses of ours that reach `target`, if it is on this machine.
+fn addresses(target: IpAddr, conns: u64) -> Option<Vec<IpAddr>> {
+    match target {
+        IpAddr::V4(target) if target.is_loopback() => {
+            let count = conns.div_ceil(CONNECTIONS_PER_ADDRESS).max(1);
+            let first = u32::from(Ipv4Addr::new(127, 0, 0, 2));
+            let count = u32::try_from(count).unwrap_or(u32::MAX).min(1 << 16);
+            Some((first..first + count).map(|bits| Ipv4Addr::from(bits).into()).collect())
+        }
+        // ::1 is the only loopback address of IPv6.
+        IpAddr::V6(target) if target.is_loopback() => Some(vec![target.into()]),
+        _ => None,
+    }
+}
+
+/// All ports but the taken ones, from a place that `seed` chooses: the next run does not begin with
+/// the ports that the last one has just given up.
+fn ports(mut taken: Vec<u16>, seed: u64) -> Vec<u16> {
+    taken.sort_unstable();
+    let mut ports: Vec<u16> =
+        (PORT_MIN..=u16::MAX).filter(|port| taken.binary_search(port).is_err()).collect();
+    let start = Rng::new(seed).below(ports.len() as u64);
+    ports.rotate_left(usize::try_from(start).expect("below the number of ports"));
+    ports
+}
+
+/// One driver's hand of the sources.
+#[derive(Debug)]
+pub struct Hand {
+    sources: Arc<Sources>,
+    next: usize,
+    stride: usize,
+}
+
+impl Hand {
+    /// The hand of driver `driver` of `drivers`.
+    pub fn new(sources: Arc<Sources>, driver: usize, drivers: usize) -> Self {
+        Self { sources, next: driver, stride: drivers }
+    }
+}
+
+impl Iterator for Hand {
+    type Item = SocketAddr;
+
+    fn next(&mut self) -> Option<SocketAddr> {
+        let source = self.sources.candidate(self.next)?;
+        self.next += self.stride;
+        Some(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn hands_are_disjoint_and_together_everything() {
+        let addresses = addresses(LOOPBACK, 50_000).unwrap();
+        let sources = Arc::new(Sources { addresses, ports: (2_000..2_007).collect() });
+        for drivers in 1..6 {
+            let mut seen = BTreeSet::new();
+            for driver in 0..drivers {
+                for source in Hand::new(Arc::clone(&sources), driver, drivers) {
+                    assert!(seen.insert(source), "{source} is in two hands");
+                }
+            }
+            assert_eq!(seen.len() as u64, sources.capacity());
+        }
+    }
+
+    #[test]
+    fn there_is_room_for_every_connection() {
+        for conns in [1, 20_000, 100_000, 2_000_000] {
+            let sources = Sources::new(LOOPBACK, conns, 7).unwrap();
+            assert!(sources.capacity() >= 3 * conns, "{conns}");
+            assert!(!sources.addresses().contains(&LOOPBACK));
+        }
+    }
+
+    #[test]
+    fn taken_ports_are_left_out() {
+        let ports = ports(vec![8080, 1024, 80], 3);
+        assert_eq!(ports.len(), 64_512 - 2);
+        assert!(!ports.contains(&8080) && !ports.contains(&1024));
+    }
+
+    #[test]
+    fn the_system_chooses_for_another_machine() {
+        assert_eq!(Sources::new([192, 0, 2, 1].into(), 10, 0), None);
+    }
+}
