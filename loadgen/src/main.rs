@@ -6,8 +6,10 @@
 mod accounting;
 mod args;
 mod audit;
+mod client;
 mod host;
 mod latency;
+mod mask;
 mod plan;
 mod ports;
 mod proc;
