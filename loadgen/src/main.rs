@@ -7,6 +7,7 @@ mod accounting;
 mod args;
 mod audit;
 mod client;
+mod driver;
 mod host;
 mod latency;
 mod mask;

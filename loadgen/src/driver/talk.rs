@@ -1,0 +1,101 @@
+//! What one connection says and hears during the hold.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::scene::Scene;
+use crate::audit::{Order, Sequence};
+use crate::stamp::{Reading, Stamp};
+
+/// Whose messages come to a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Senders {
+    /// Its own alone: an echo.
+    Itself,
+    /// Those of the connections with the numbers below this: a broadcast.
+    Publishers(u32),
+}
+
+/// One connection's part in the talk.
+#[derive(Debug)]
+pub struct Talk {
+    number: u32,
+    sent: u64,
+    /// The number of the first sender; the others follow.
+    first: u32,
+    heard: Box<[Sequence]>,
+    is_broadcast: bool,
+}
+
+impl Talk {
+    /// The part of connection `number`.
+    pub fn new(number: u32, senders: Senders) -> Self {
+        let (first, count, is_broadcast) = match senders {
+            Senders::Itself => (number, 1, false),
+            Senders::Publishers(count) => (0, count as usize, true),
+        };
+        let heard = vec![Sequence::default(); count].into();
+        Self { number, sent: 0, first, heard, is_broadcast }
+    }
+
+    /// Writes the next message, due at `intended`, to the desk.
+    pub fn write(&mut self, intended: Instant, scene: &mut Scene<'_>) {
+        let now = scene.setting.now();
+        let stamp = Stamp {
+            connection: self.number,
+            seq: self.sent,
+            intended_ns: scene.setting.ns(intended),
+            sent_ns: scene.setting.ns(now),
+        };
+        scene.desk.payload.clear();
+        scene.setting.press.write(&stamp, &mut scene.desk.payload);
+        self.sent += 1;
+        let traffic = &mut scene.tally.traffic;
+        traffic.sent += 1;
+        traffic.slip.record(now.saturating_duration_since(intended));
+        if self.is_broadcast {
+            *traffic.published.entry(self.number).or_default() += 1;
+        }
+    }
+
+    /// Takes note of a message.
+    pub fn hear(&mut self, payload: &[u8], scene: &mut Scene<'_>) {
+        let setting = scene.setting;
+        let traffic = &mut scene.tally.traffic;
+        let stamp = match setting.press.read(payload) {
+            Reading::Ours(stamp) => stamp,
+            Reading::Damaged => return traffic.audit.damaged += 1,
+            Reading::Foreign => return traffic.audit.foreign += 1,
+        };
+        let Some(sequence) = self.sequence(stamp.connection) else {
+            // A message of another connection that was not meant for this one.
+            traffic.audit.damaged += 1;
+            return;
+        };
+        let order = sequence.note(stamp.seq);
+        traffic.audit.count(order);
+        if order == Order::Again {
+            return;
+        }
+        let now = setting.now();
+        let corrected = setting.since(stamp.intended_ns, now);
+        traffic.corrected.record(corrected);
+        traffic.uncorrected.record(setting.since(stamp.sent_ns, now));
+        if self.is_broadcast {
+            traffic.spreads.reached(stamp.connection, stamp.seq, corrected);
+        }
+    }
+
+    /// How many messages never came, if other connections have sent what `published` says.
+    pub fn missing(&self, published: &BTreeMap<u32, u64>) -> u64 {
+        let sent = |sender| match sender {
+            _ if sender == self.number => self.sent,
+            _ => published.get(&sender).copied().unwrap_or(0),
+        };
+        (self.first..).zip(&self.heard).map(|(sender, heard)| heard.missing(sent(sender))).sum()
+    }
+
+    fn sequence(&mut self, sender: u32) -> Option<&mut Sequence> {
+        self.heard.get_mut(sender.checked_sub(self.first)? as usize)
+    }
+}
