@@ -6,7 +6,11 @@
 mod accounting;
 mod args;
 mod audit;
+mod books;
+mod charge;
 mod client;
+mod conductor;
+mod cost;
 mod driver;
 mod host;
 mod latency;
@@ -20,5 +24,6 @@ mod stamp;
 mod tally;
 mod target;
 mod units;
+mod watch;
 
 fn main() {}

@@ -1,0 +1,144 @@
+//! What connections cost: memory and CPU of a process, memory of the kernel.
+//!
+//! Nothing here is charged to a connection as such. A [`Sample`] is taken before the first
+//! connection and others while all are held, and the difference is shared out.
+
+use std::fs;
+
+use serde::Serialize;
+
+use crate::proc;
+
+/// The auxiliary vector's number for the size of a page, and for the clock ticks of a second.
+const AT_PAGESZ: usize = 6;
+const AT_CLKTCK: usize = 17;
+
+/// What was used at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Sample {
+    /// Memory of the server, if it runs here.
+    pub server: Option<Memory>,
+    /// Our own.
+    pub generator: Option<Memory>,
+    /// The kernel's.
+    pub kernel: Option<Kernel>,
+    /// CPU time of the server so far, in nanoseconds.
+    pub server_cpu_ns: Option<u64>,
+    /// CPU time of each of our threads so far.
+    pub generator_cpu: Vec<TaskCpu>,
+    /// What a hypervisor took from the machine so far, and all there was, in ticks.
+    pub steal: Option<(u64, u64)>,
+}
+
+impl Sample {
+    /// What is used now, by the process `server` among others.
+    pub fn take(server: Option<u32>) -> Self {
+        let process = server.map(|pid| pid.to_string());
+        Self {
+            server: process.as_deref().and_then(Memory::of),
+            generator: Memory::of("self"),
+            kernel: Kernel::now(),
+            server_cpu_ns: process.as_deref().and_then(cpu_ns),
+            generator_cpu: tasks("self"),
+            steal: proc::read("stat").and_then(|text| proc::steal_ticks(&text)),
+        }
+    }
+}
+
+/// Memory of a process that no other one shares, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct Memory {
+    /// Its pages, shared ones by share.
+    pub pss_bytes: u64,
+    /// Its own pages alone.
+    pub private_bytes: u64,
+}
+
+impl Memory {
+    fn of(process: &str) -> Option<Self> {
+        let rollup = proc::read(&format!("{process}/smaps_rollup"))?;
+        let clean = proc::kilobytes(&rollup, "Private_Clean")?;
+        let dirty = proc::kilobytes(&rollup, "Private_Dirty")?;
+        let pss_bytes = proc::kilobytes(&rollup, "Pss")?;
+        Some(Self { pss_bytes, private_bytes: clean + dirty })
+    }
+}
+
+/// Memory of the kernel that grows with connections, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct Kernel {
+    /// Sockets, files and all other small objects.
+    pub slab_bytes: u64,
+    /// Buffers of TCP.
+    pub tcp_bytes: u64,
+}
+
+impl Kernel {
+    fn now() -> Option<Self> {
+        let pages = proc::tcp_pages(&proc::read("net/sockstat")?)?;
+        Some(Self {
+            slab_bytes: proc::kilobytes(&proc::read("meminfo")?, "Slab")?,
+            tcp_bytes: pages * proc::auxiliary(AT_PAGESZ)?,
+        })
+    }
+
+    /// All of it.
+    pub const fn bytes(self) -> u64 {
+        self.slab_bytes + self.tcp_bytes
+    }
+}
+
+/// CPU time of one thread.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TaskCpu {
+    /// The thread's name.
+    pub name: String,
+    /// Its number, which no other thread has at the time.
+    pub id: u32,
+    /// How long it has run, in nanoseconds.
+    pub ns: u64,
+}
+
+/// CPU time of each thread of a process.
+pub fn tasks(process: &str) -> Vec<TaskCpu> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
+    let tick_ns = 1_000_000_000 / proc::auxiliary(AT_CLKTCK).filter(|hz| *hz != 0).unwrap_or(100);
+    let mut tasks: Vec<_> = entries
+        .filter_map(|entry| {
+            let id: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = proc::read(&format!("{process}/task/{id}/stat"))?;
+            let (name, ticks) = proc::task_ticks(&stat)?;
+            Some(TaskCpu { name: name.to_owned(), id, ns: ticks * tick_ns })
+        })
+        .collect();
+    tasks.sort_by_key(|task| task.id);
+    tasks
+}
+
+/// CPU time of all threads of a process, those that have ended left out.
+fn cpu_ns(process: &str) -> Option<u64> {
+    let tasks = tasks(process);
+    (!tasks.is_empty()).then(|| tasks.iter().map(|task| task.ns).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_process_has_memory_and_threads() {
+        let sample = Sample::take(Some(std::process::id()));
+        let memory = sample.server.unwrap();
+        assert!(memory.private_bytes > 0 && memory.private_bytes <= memory.pss_bytes);
+        assert!(sample.kernel.unwrap().slab_bytes > 0);
+        assert!(sample.generator_cpu.iter().any(|task| task.id == std::process::id()));
+        assert!(sample.server_cpu_ns.is_some() && sample.steal.is_some());
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_is_unknown() {
+        let sample = Sample::take(Some(u32::MAX));
+        assert_eq!((sample.server, sample.server_cpu_ns), (None, None));
+    }
+}
