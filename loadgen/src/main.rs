@@ -19,11 +19,15 @@ mod plan;
 mod ports;
 mod proc;
 mod ramp;
+mod report;
 mod schedule;
+mod screen;
 mod stamp;
+mod table;
 mod tally;
 mod target;
 mod units;
+mod verdict;
 mod watch;
 
 fn main() {}

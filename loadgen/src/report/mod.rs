@@ -1,0 +1,35 @@
+//! What is left of a run: a page for people and a file for programs, of the same findings.
+
+pub mod json;
+pub mod text;
+
+use std::time::SystemTime;
+
+use crate::charge::Charges;
+use crate::conductor::Outcome;
+use crate::host::Machine;
+use crate::plan::Plan;
+use crate::verdict::Verdict;
+
+/// Everything that is known at the end.
+#[derive(Debug)]
+pub struct Findings<'a> {
+    /// What was to be done.
+    pub plan: &'a Plan,
+    /// Against whom.
+    pub url: &'a str,
+    /// How many workers the server brought along runs.
+    pub server_workers: Option<usize>,
+    /// How many addresses connections came from, if not the system chose.
+    pub addresses: Option<usize>,
+    /// When it began.
+    pub started: SystemTime,
+    /// Where.
+    pub machine: &'a Machine,
+    /// What was measured.
+    pub outcome: &'a Outcome,
+    /// What it cost.
+    pub charges: &'a Charges,
+    /// What it comes to.
+    pub verdict: &'a Verdict,
+}

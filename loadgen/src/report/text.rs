@@ -1,0 +1,203 @@
+//! The page for people: every number with its unit, every unit with its meaning.
+
+use std::fmt::Write as _;
+
+use super::Findings;
+use crate::plan::Scenario;
+use crate::{table, units};
+
+/// Writes the page.
+pub fn page(findings: &Findings<'_>) -> String {
+    let mut lines = vec![String::new(), format!("RESULT      {}", findings.verdict.text)];
+    lines.extend(remarks(findings));
+    lines.push(target(findings));
+    lines.push(attempts(findings));
+    lines.push(closes(findings));
+    lines.extend(traffic(findings));
+    lines.push(String::new());
+    lines.extend(table::rows(&findings.outcome.books, findings.plan.scenario));
+    lines.push(String::new());
+    lines.extend(objectives(findings));
+    lines.extend(cost(findings));
+    lines.push(generator(findings));
+    lines.push(machine(findings));
+    lines.join("\n") + "\n"
+}
+
+/// A line with its title at the front.
+fn titled(title: &str, text: &str) -> String {
+    format!("{title:<12}{text}")
+}
+
+fn remarks(findings: &Findings<'_>) -> Vec<String> {
+    let validity = &findings.verdict.validity;
+    let reasons = validity.reasons.iter().map(|reason| titled("", &format!("invalid: {reason}")));
+    let notes = validity.notes.iter().map(|note| titled("", note));
+    reasons.chain(notes).collect()
+}
+
+fn target(findings: &Findings<'_>) -> String {
+    let Findings { plan, url, server_workers, addresses, .. } = findings;
+    let mut text = format!("{url}, {}", plan.scenario.name());
+    match plan.scenario {
+        Scenario::Idle => {}
+        Scenario::Echo(rate) => {
+            let _ = write!(text, " of {} bytes, {rate} a connection", plan.payload_len);
+        }
+        Scenario::Broadcast { publishers, rate } => {
+            let bytes = plan.payload_len;
+            let _ = write!(text, " of {bytes} bytes, {publishers} publishing {rate}");
+        }
+    }
+    if let Some(workers) = server_workers {
+        let _ = write!(text, "; its own server with {workers} workers");
+    }
+    let _ = write!(text, "; {} drivers", plan.drivers);
+    if let Some(addresses) = addresses {
+        let _ = write!(text, ", {addresses} source addresses");
+    }
+    titled("Run", &text)
+}
+
+fn attempts(findings: &Findings<'_>) -> String {
+    let outcome = findings.outcome;
+    let accounting = outcome.books.accounting();
+    let mut text = format!(
+        "{} = {} opened + {} failed",
+        units::count(accounting.attempted),
+        units::count(accounting.opened),
+        units::count(accounting.failures())
+    );
+    if !accounting.failed.is_empty() {
+        let classes = accounting.failed.iter();
+        let classes: Vec<_> =
+            classes.map(|(class, n)| format!("{} {}", class.name(), units::count(*n))).collect();
+        let _ = write!(text, " ({})", classes.join(", "));
+    }
+    let opened = outcome.books.ramp.accounting.opened;
+    let ramp_ns = units::ns(outcome.ramp);
+    let rate = (u128::from(opened) * 1_000_000_000).checked_div(u128::from(ramp_ns));
+    if let Some(rate) = rate.and_then(|rate| u64::try_from(rate).ok()) {
+        let _ = write!(text, "; {} a second for {}", units::count(rate), units::time(ramp_ns));
+    }
+    titled("Attempts", &text)
+}
+
+fn closes(findings: &Findings<'_>) -> String {
+    let accounting = findings.outcome.books.accounting();
+    let classes = accounting.closed.iter();
+    let classes: Vec<_> =
+        classes.map(|(class, n)| format!("{} {}", class.name(), units::count(*n))).collect();
+    let text = if classes.is_empty() { "none".to_owned() } else { classes.join(", ") };
+    titled("Closed", &text)
+}
+
+fn traffic(findings: &Findings<'_>) -> Vec<String> {
+    let books = &findings.outcome.books;
+    let traffic = &books.hold.traffic;
+    let pongs = traffic.pongs;
+    let mut lines =
+        vec![titled("Heartbeats", &format!("{} pings answered in the hold", units::count(pongs)))];
+    if findings.plan.scenario == Scenario::Idle {
+        return lines;
+    }
+    let audit = &traffic.audit;
+    let expected = books.expected();
+    lines.push(titled(
+        "Messages",
+        &format!(
+            "{} sent, {} of {} came; lost {}, doubled {}, reordered {}, damaged {}, foreign {}",
+            units::count(traffic.sent),
+            units::count(audit.received),
+            units::count(expected),
+            units::count(audit.lost),
+            units::count(audit.doubled),
+            units::count(audit.reordered),
+            units::count(audit.damaged),
+            units::count(audit.foreign)
+        ),
+    ));
+    lines
+}
+
+fn objectives(findings: &Findings<'_>) -> Vec<String> {
+    let objectives = findings.verdict.objectives.iter();
+    objectives
+        .map(|objective| {
+            let mark = if objective.pass { "held" } else { "BROKEN" };
+            let (value, n) = (units::count(objective.value), units::count(objective.n));
+            titled(mark, &format!("{}  ({value} of {n})", objective.expr))
+        })
+        .collect()
+}
+
+fn cost(findings: &Findings<'_>) -> Vec<String> {
+    let charges = findings.charges;
+    let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), units::bytes);
+    let time = |ns| match ns {
+        None => "unknown".to_owned(),
+        // The system counts in ticks of a hundredth of a second.
+        Some(0) => "less than 10ms".to_owned(),
+        Some(ns) => units::time(ns),
+    };
+    let ends = if charges.ends_here == 2 { " (both ends are here: halved)" } else { "" };
+    let mut lines = vec![titled(
+        "Memory",
+        &format!(
+            "a connection: server {} user (private {}), generator {} user, kernel {} an end{ends}",
+            bytes(charges.server_bytes_per_conn),
+            bytes(charges.server_private_bytes_per_conn),
+            bytes(charges.generator_bytes_per_conn),
+            bytes(charges.kernel_bytes_per_end),
+        ),
+    )];
+    let mut cpu = format!(
+        "server {} in the ramp, {} in the hold; generator {} in the hold",
+        time(charges.server_ramp_cpu_ns),
+        time(charges.server_hold_cpu_ns),
+        time(charges.generator_hold_cpu_ns),
+    );
+    if let Some(rate) = charges.opened_per_server_cpu_second {
+        let _ = write!(cpu, "; {} opened", units::count(rate));
+    }
+    if let Some(rate) = charges.messages_per_server_cpu_second {
+        let _ = write!(cpu, ", {} messages", units::count(rate));
+    }
+    if charges.opened_per_server_cpu_second.is_some() {
+        cpu.push_str(" a CPU second of the server");
+    }
+    lines.push(titled("CPU", &cpu));
+    lines
+}
+
+fn generator(findings: &Findings<'_>) -> String {
+    let validity = &findings.verdict.validity;
+    let lag = |lag: Option<u64>| lag.map_or_else(|| "unknown".to_owned(), units::time);
+    let mut text = format!(
+        "{}; loop lag p99 {} in the hold, {} in the ramp; busiest driver {} % of a core",
+        if validity.valid { "valid" } else { "INVALID" },
+        lag(validity.lag_p99_ns),
+        lag(validity.ramp_lag_p99_ns),
+        validity.cpu_percent_max
+    );
+    if let Some(steal) = validity.steal_permille {
+        let _ = write!(text, "; stolen {}.{} %", steal / 10, steal % 10);
+    }
+    titled("Generator", &text)
+}
+
+fn machine(findings: &Findings<'_>) -> String {
+    let machine = findings.machine;
+    let mut text = format!("{} cores", machine.cpu.cores);
+    if let Some(model) = &machine.cpu.model {
+        let _ = write!(text, " of {model}");
+    }
+    if let Some(bytes) = machine.mem_bytes {
+        let _ = write!(text, ", {} of memory", units::bytes(bytes));
+    }
+    if let Some(kernel) = &machine.kernel {
+        let _ = write!(text, ", {kernel}");
+    }
+    let _ = write!(text, ", {} open files", units::count(findings.plan.files.now));
+    titled("Machine", &text)
+}

@@ -1,0 +1,354 @@
+//! What a run comes to: did everything hold, and may the numbers be believed.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::conductor::Outcome;
+use crate::plan::{Plan, Scenario};
+use crate::units;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Everything held.
+    Held = 0,
+    /// Something did not hold.
+    Broken = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// It cannot be done on this machine.
+    Preflight = 3,
+    /// The generator was the bottleneck.
+    Invalid = 4,
+    /// Nobody answers.
+    Unreachable = 5,
+    /// Somebody ended it early.
+    Interrupted = 6,
+    /// The counters do not add up.
+    Inconsistent = 7,
+}
+
+/// What the generator must keep to be believed.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate {
+    /// How late its loops may come round, at the 99th percentile of the hold.
+    pub lag_max: Duration,
+    /// What share of a core a driver may take, in per cent, in all but one of 20 seconds.
+    pub cpu_percent_max: u64,
+    /// Whether to overlook all this.
+    pub may_be_invalid: bool,
+    /// Whether the server runs on this machine.
+    pub is_co_located: bool,
+}
+
+/// What a hypervisor may take of the machine, in tenths of a per cent.
+const STEAL_PERMILLE_MAX: u64 = 20;
+
+/// One thing that had to hold.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Objective {
+    /// What had to hold.
+    pub expr: &'static str,
+    /// What was found.
+    pub value: u64,
+    /// Whether it held.
+    pub pass: bool,
+    /// Of how many.
+    pub n: u64,
+}
+
+/// Whether the generator kept pace.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Validity {
+    /// Whether it did.
+    pub valid: bool,
+    /// Whether the server had to share the machine with it.
+    pub co_located: bool,
+    /// Why it did not.
+    pub reasons: Vec<String>,
+    /// What to bear in mind.
+    pub notes: Vec<String>,
+    /// How late its loops came round in the hold, at the 99th percentile.
+    pub lag_p99_ns: Option<u64>,
+    /// The same while connections were opened.
+    pub ramp_lag_p99_ns: Option<u64>,
+    /// The largest share of a core that a driver took in one second of the hold.
+    pub cpu_percent_max: u64,
+    /// What a hypervisor took of the machine in the hold, in thousandths.
+    pub steal_permille: Option<u64>,
+}
+
+/// What a run comes to.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// How the program ends.
+    pub exit: Exit,
+    /// What it comes to, in a sentence.
+    pub text: String,
+    /// What had to hold.
+    pub objectives: Vec<Objective>,
+    /// Whether it may be believed.
+    pub validity: Validity,
+}
+
+impl Verdict {
+    /// Judges `outcome`.
+    pub fn new(plan: &Plan, outcome: &Outcome, gate: &Gate) -> Self {
+        let objectives = objectives(plan, outcome);
+        let validity = validity(plan, outcome, gate);
+        let exit = exit(outcome, &objectives, validity.valid || gate.may_be_invalid);
+        let text = sentence(exit, plan, outcome);
+        Self { exit, text, objectives, validity }
+    }
+}
+
+fn exit(outcome: &Outcome, objectives: &[Objective], is_believed: bool) -> Exit {
+    let books = &outcome.books;
+    if !books.is_balanced() || books.pending() + books.open() != 0 {
+        Exit::Inconsistent
+    } else if outcome.is_interrupted {
+        Exit::Interrupted
+    } else if books.accounting().opened == 0 {
+        Exit::Unreachable
+    } else if !is_believed {
+        Exit::Invalid
+    } else if objectives.iter().all(|objective| objective.pass) {
+        Exit::Held
+    } else {
+        Exit::Broken
+    }
+}
+
+fn sentence(exit: Exit, plan: &Plan, outcome: &Outcome) -> String {
+    let conns = units::count(u64::from(plan.conns));
+    let held = units::time(units::ns(outcome.held));
+    match exit {
+        Exit::Held => format!("PASS: {conns} connections held for {held}, nothing lost"),
+        Exit::Broken => "FAIL: something did not hold (see the objectives)".to_owned(),
+        Exit::Invalid => "INVALID: the generator did not keep pace with itself".to_owned(),
+        Exit::Unreachable => "UNREACHABLE: not one connection opened".to_owned(),
+        Exit::Interrupted => "INTERRUPTED: what was counted until then".to_owned(),
+        Exit::Inconsistent => "INCONSISTENT: the counters do not add up".to_owned(),
+        Exit::Usage | Exit::Preflight => "nothing was done".to_owned(),
+    }
+}
+
+/// What every run promises to check.
+fn objectives(plan: &Plan, outcome: &Outcome) -> Vec<Objective> {
+    let books = &outcome.books;
+    let conns = u64::from(plan.conns);
+    let lost = books.hold.accounting.unexpected_closures();
+    let opened = Objective {
+        expr: "connections.held == connections.requested",
+        value: books.held,
+        pass: books.held == conns,
+        n: conns,
+    };
+    let none = |expr, value, n| Objective { expr, value, pass: value == 0, n };
+    let mut objectives = vec![opened, none("closes.unexpected == 0", lost, books.held)];
+    if plan.scenario != Scenario::Idle {
+        let audit = &books.hold.traffic.audit;
+        let expected = books.expected();
+        objectives.extend([
+            none("deliver.loss == 0", expected.saturating_sub(audit.received), expected),
+            none("seq.doubled == 0", audit.doubled, audit.received),
+            none("seq.reordered == 0", audit.reordered, audit.received),
+            none("payload.damaged == 0", audit.damaged, audit.received),
+        ]);
+    }
+    objectives
+}
+
+fn validity(plan: &Plan, outcome: &Outcome, gate: &Gate) -> Validity {
+    let books = &outcome.books;
+    let steal_permille = steal_permille(outcome);
+    let mut found = Validity {
+        valid: true,
+        co_located: gate.is_co_located,
+        reasons: Vec::new(),
+        notes: Vec::new(),
+        lag_p99_ns: books.hold.lag.quantile(0.99),
+        ramp_lag_p99_ns: books.ramp.lag.quantile(0.99),
+        cpu_percent_max: outcome.seen.busiest_percent,
+        steal_permille,
+    };
+    let lag_max = units::ns(gate.lag_max);
+    if let Some(lag) = found.lag_p99_ns.filter(|lag| *lag > lag_max) {
+        let (lag, limit) = (units::time(lag), units::time(lag_max));
+        let reason = format!("loop lag p99 of {lag} in the hold, above {limit} (--max-self-lag)");
+        found.complain(reason, plan.scenario);
+    }
+    let seen = outcome.seen;
+    if seen.too_busy * 20 > seen.looks {
+        found.reasons.push(format!(
+            "a driver took more than {} % of its core in {} of {} seconds (--max-self-cpu)",
+            gate.cpu_percent_max, seen.too_busy, seen.looks
+        ));
+    }
+    if let Some(steal) = steal_permille.filter(|steal| *steal > STEAL_PERMILLE_MAX) {
+        found.reasons.push(format!("the hypervisor took {}.{} %", steal / 10, steal % 10));
+    }
+    if found.ramp_lag_p99_ns.is_some_and(|lag| lag > lag_max) {
+        found.notes.push(format!(
+            "loop lag p99 of {} in the ramp: its times include our waiting (the hold is judged)",
+            units::time(found.ramp_lag_p99_ns.unwrap_or_default())
+        ));
+    }
+    if gate.is_co_located {
+        found.notes.push("server and generator share this machine: a lower bound".to_owned());
+    }
+    found.valid = found.reasons.is_empty();
+    found
+}
+
+impl Validity {
+    /// A lag spoils what is timed in the hold. Idle connections are not timed, they only have to be
+    /// kept, so there it is worth a note.
+    fn complain(&mut self, reason: String, scenario: Scenario) {
+        if scenario == Scenario::Idle { self.notes.push(reason) } else { self.reasons.push(reason) }
+    }
+}
+
+/// What the hypervisor took in the hold.
+fn steal_permille(outcome: &Outcome) -> Option<u64> {
+    let (stolen_before, all_before) = outcome.hold_begin.as_ref()?.steal?;
+    let (stolen, all) = outcome.hold_end.as_ref()?.steal?;
+    (stolen.saturating_sub(stolen_before) * 1_000).checked_div(all.saturating_sub(all_before))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounting::{Closure, Failure};
+    use crate::books::Books;
+    use crate::cost::Sample;
+    use crate::driver::link::{Progress, Report, Stage};
+    use crate::tally::Tally;
+    use crate::watch::Seen;
+    use clap::Parser;
+    use corecast::reactor::fds::Limit;
+
+    const GATE: Gate = Gate {
+        lag_max: Duration::from_millis(5),
+        cpu_percent_max: 85,
+        may_be_invalid: false,
+        is_co_located: true,
+    };
+
+    fn plan(line: &str) -> Plan {
+        let line = format!("loadgen --conns 10 {line}");
+        let cli = crate::args::Cli::try_parse_from(line.split_whitespace()).unwrap();
+        Plan::new(&cli.run.unwrap(), Limit { before: 100, now: 20_000 }, || 7).unwrap()
+    }
+
+    fn sample(stolen: u64, all: u64) -> Sample {
+        Sample { steal: Some((stolen, all)), ..Sample::default() }
+    }
+
+    /// Ten connections, all held and closed by us.
+    fn good() -> Outcome {
+        let mut outcome = Outcome {
+            books: Books::new(1),
+            before: Sample::default(),
+            hold_begin: Some(sample(0, 0)),
+            hold_end: Some(sample(0, 1_000)),
+            ramp: Duration::from_secs(1),
+            held: Duration::from_secs(30),
+            seen: Seen { looks: 30, too_busy: 0, busiest_percent: 3 },
+            is_interrupted: false,
+        };
+        let mut tally = Tally::default();
+        tally.accounting.attempted = 10;
+        tally.accounting.opened = 10;
+        let report = |stage, tally, open| Report {
+            driver: 0,
+            stage,
+            tally,
+            open,
+            pending: 0,
+            progress: Progress::Left,
+        };
+        outcome.books.enter(report(Stage::Ramp, tally, 10));
+        outcome.books.begin_hold();
+        let mut tally = Tally::default();
+        tally.accounting.closed.insert(Closure::Ours, 10);
+        outcome.books.enter(report(Stage::Drain, tally, 0));
+        outcome
+    }
+
+    /// How a run ends that was good but for what `spoil` does to it.
+    fn exit_after(line: &str, spoil: impl FnOnce(&mut Outcome)) -> Exit {
+        let mut outcome = good();
+        spoil(&mut outcome);
+        Verdict::new(&plan(line), &outcome, &GATE).exit
+    }
+
+    fn lag(outcome: &mut Outcome) {
+        outcome.books.hold.lag.record(Duration::from_millis(50));
+    }
+
+    #[test]
+    fn each_way_to_fail_has_its_exit() {
+        assert_eq!(exit_after("", |_| {}), Exit::Held);
+        assert_eq!(exit_after("", |outcome| outcome.is_interrupted = true), Exit::Interrupted);
+        assert_eq!(exit_after("", |outcome| outcome.books.held = 9), Exit::Broken);
+        assert_eq!(exit_after("", |outcome| outcome.seen.too_busy = 2), Exit::Invalid);
+        let stolen = |outcome: &mut Outcome| outcome.hold_end = Some(sample(30, 1_000));
+        assert_eq!(exit_after("", stolen), Exit::Invalid);
+        let vanished = |outcome: &mut Outcome| outcome.books.ramp.accounting.attempted = 11;
+        assert_eq!(exit_after("", vanished), Exit::Inconsistent);
+        let lost = |outcome: &mut Outcome| {
+            let closed = &mut outcome.books.hold.accounting.closed;
+            closed.clear();
+            closed.extend([(Closure::Ours, 9), (Closure::ServerReset, 1)]);
+        };
+        assert_eq!(exit_after("", lost), Exit::Broken);
+        let nobody = |outcome: &mut Outcome| {
+            outcome.books.ramp.accounting.opened = 0;
+            outcome.books.ramp.accounting.failed.insert(Failure::Refused, 10);
+            outcome.books.hold.accounting.closed.clear();
+        };
+        assert_eq!(exit_after("", nobody), Exit::Unreachable);
+    }
+
+    #[test]
+    fn a_late_loop_spoils_what_is_timed_and_only_that() {
+        assert_eq!(exit_after("--scenario echo", lag), Exit::Invalid);
+        assert_eq!(exit_after("--scenario idle", lag), Exit::Held);
+        let mut outcome = good();
+        lag(&mut outcome);
+        let gate = Gate { may_be_invalid: true, ..GATE };
+        let verdict = Verdict::new(&plan("--scenario echo"), &outcome, &gate);
+        assert_eq!((verdict.exit, verdict.validity.valid), (Exit::Held, false));
+    }
+
+    #[test]
+    fn a_ramp_without_cpu_is_noted_and_the_hold_is_judged() {
+        let mut outcome = good();
+        outcome.books.ramp.lag.record(Duration::from_secs(1));
+        let verdict = Verdict::new(&plan("--scenario echo"), &outcome, &GATE);
+        assert!(verdict.validity.valid);
+        assert!(verdict.validity.notes.iter().any(|note| note.contains("in the ramp")));
+    }
+
+    #[test]
+    fn every_message_fault_is_an_objective() {
+        type Spoil = fn(&mut Outcome);
+        let faults: [(&str, Spoil); 4] = [
+            ("deliver.loss == 0", |outcome| outcome.books.hold.traffic.sent = 1),
+            ("seq.doubled == 0", |outcome| outcome.books.hold.traffic.audit.doubled = 1),
+            ("seq.reordered == 0", |outcome| outcome.books.hold.traffic.audit.reordered = 1),
+            ("payload.damaged == 0", |outcome| outcome.books.hold.traffic.audit.damaged = 1),
+        ];
+        for (expr, spoil) in faults {
+            let mut outcome = good();
+            spoil(&mut outcome);
+            let verdict = Verdict::new(&plan("--scenario echo"), &outcome, &GATE);
+            let broken = verdict.objectives.iter().filter(|objective| !objective.pass);
+            assert_eq!(broken.map(|objective| objective.expr).collect::<Vec<_>>(), [expr]);
+            assert_eq!(verdict.exit, Exit::Broken);
+        }
+    }
+}
