@@ -1,4 +1,17 @@
 //! Measures how many WebSocket connections a push server holds, and what breaks first.
+//!
+//! ```text
+//!  args -> plan ----> run ------> report          what was asked, what came of it
+//!                      |
+//!                  conductor <-- Report --- driver, one a thread      reactor
+//!                      |  \--- Command ---> |
+//!                    books                  connection -- client      pure: bytes in, events out
+//!                                               |
+//!                                             talk -- stamp, audit    what is sent, what came
+//! ```
+//!
+//! Every attempt is accounted for, every latency counts from when it should have begun, and the
+//! generator is judged before the server is.
 
 // Nothing of a program is reached from outside; `pub` tells what other modules use.
 #![allow(unreachable_pub)]
@@ -20,14 +33,60 @@ mod ports;
 mod proc;
 mod ramp;
 mod report;
+mod run;
 mod schedule;
 mod screen;
+mod server;
 mod stamp;
 mod table;
 mod tally;
 mod target;
+mod trust;
 mod units;
 mod verdict;
 mod watch;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use mimalloc::MiMalloc;
+
+use crate::args::{Cli, Command, RunArgs, ServeArgs};
+use crate::verdict::Exit;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    let cli = Cli::parse();
+    let exit = match (cli.command, cli.run) {
+        (Some(Command::Serve(args)), _) => serve(&args),
+        (Some(Command::Run(args)), _) => run(&args),
+        (None, Some(args)) => run(&args),
+        (None, None) => Cli::command()
+            .error(
+                clap::error::ErrorKind::MissingRequiredArgument,
+                "how many connections? (--conns N)",
+            )
+            .exit(),
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn run(args: &RunArgs) -> Exit {
+    run::run(args).unwrap_or_else(|refusal| {
+        log::error!("{refusal}");
+        refusal.exit
+    })
+}
+
+fn serve(args: &ServeArgs) -> Exit {
+    match server::serve(args) {
+        Ok(()) => Exit::Held,
+        Err(error) => {
+            log::error!("the server: {error}");
+            Exit::Preflight
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! One run from the command line to the exit code.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant, SystemTime};
+
+use corecast::reactor::fds;
+use corecast::ws;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::args::{PAYLOAD_LEN_MAX, RunArgs};
+use crate::charge::Charges;
+use crate::client::Greeting;
+use crate::conductor::{self, Outcome, Stand};
+use crate::driver::scene::Setting;
+use crate::host::Machine;
+use crate::mask::Masks;
+use crate::plan::Plan;
+use crate::report::{Findings, json, text};
+use crate::screen::Screen;
+use crate::server::Embedded;
+use crate::stamp::Press;
+use crate::target::Target;
+use crate::trust;
+use crate::verdict::{Exit, Gate, Verdict};
+
+/// How long the server may take to answer the first knock.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why there was no run.
+#[derive(Debug)]
+pub struct Refusal {
+    /// How the program ends.
+    pub exit: Exit,
+    reason: String,
+}
+
+impl Refusal {
+    fn new(exit: Exit, reason: impl fmt::Display) -> Self {
+        Self { exit, reason: reason.to_string() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+/// Does what `args` ask for, and reports.
+///
+/// # Errors
+///
+/// What stood in the way of a run. A run that went badly is no error but a verdict.
+pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
+    let interrupted = interruption().map_err(|error| Refusal::new(Exit::Preflight, error))?;
+    let files = fds::raise_limit().map_err(|error| Refusal::new(Exit::Preflight, error))?;
+    let plan = Plan::new(args, files, || u64::from_ne_bytes(Masks::new().draw()))
+        .map_err(|obstacle| Refusal::new(Exit::Preflight, obstacle))?;
+    let subject = Subject::find(args, &plan)?;
+    let started = started();
+    let machine = Machine::here([files.before, files.now]);
+    let sources = plan.sources(subject.address);
+    let sources = sources.map_err(|obstacle| Refusal::new(Exit::Preflight, obstacle))?;
+    let url = subject.target.url();
+    let addresses = sources.as_ref().map(|sources| sources.addresses().len());
+    let plan = Arc::new(plan);
+    let stand = Stand {
+        setting: Arc::new(setting(args, &plan, &subject)),
+        plan: Arc::clone(&plan),
+        target: subject.address,
+        sources,
+        server_pid: subject.embedded.as_ref().map(Embedded::pid),
+        self_cpu_percent_max: args.max_self_cpu,
+        interrupted,
+    };
+    let outcome = measure(args, &stand, &url)?;
+    let gate = Gate {
+        lag_max: args.max_self_lag,
+        cpu_percent_max: args.max_self_cpu,
+        may_be_invalid: args.allow_invalid,
+        is_co_located: subject.is_here(),
+    };
+    let findings = Findings {
+        plan: &plan,
+        url: &url,
+        server_workers: subject.embedded.as_ref().map(Embedded::workers),
+        addresses,
+        started,
+        machine: &machine,
+        charges: &Charges::new(&outcome, gate.is_co_located),
+        verdict: &Verdict::new(&plan, &outcome, &gate),
+        outcome: &outcome,
+    };
+    report(args, &findings).map_err(|error| Refusal::new(Exit::Broken, error))?;
+    Ok(findings.verdict.exit)
+}
+
+/// The server to be measured.
+struct Subject {
+    target: Target,
+    address: SocketAddr,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// The process, if we have started it.
+    embedded: Option<Embedded>,
+}
+
+impl Subject {
+    fn find(args: &RunArgs, plan: &Plan) -> Result<Self, Refusal> {
+        match &args.url {
+            Some(target) => Self::named(args, target),
+            None => Self::brought(args, plan),
+        }
+    }
+
+    /// The server that the command line names; it must at least be there.
+    fn named(args: &RunArgs, target: &Target) -> Result<Self, Refusal> {
+        let unreachable =
+            |error| Refusal::new(Exit::Unreachable, format!("{}: {error}", target.url()));
+        let address = target.resolve().map_err(unreachable)?;
+        TcpStream::connect_timeout(&address, PROBE_TIMEOUT).map_err(unreachable)?;
+        let tls = target.secure.then(|| {
+            let config = match &args.ca {
+                Some(path) => trust::in_file(path).map_err(|error| error.to_string()),
+                None if args.insecure => trust::anyone().map_err(|error| error.to_string()),
+                None => trust::system(),
+            };
+            named_config(config, target)
+        });
+        Ok(Self { target: target.clone(), address, tls: tls.transpose()?, embedded: None })
+    }
+
+    /// A server of our own, sized for the plan.
+    fn brought(args: &RunArgs, plan: &Plan) -> Result<Self, Refusal> {
+        let embedded = Embedded::start(plan.conns, !args.plain).map_err(|error| {
+            Refusal::new(Exit::Preflight, format!("the server could not be started: {error}"))
+        })?;
+        let address = embedded.address();
+        let target = Target {
+            secure: embedded.authority().is_some(),
+            host: address.ip().to_string(),
+            port: address.port(),
+            path: plan.scenario.path().to_owned(),
+        };
+        let tls = embedded.authority().map(|pem| named_config(trust::in_text(pem), &target));
+        Ok(Self { address, tls: tls.transpose()?, target, embedded: Some(embedded) })
+    }
+
+    /// Whether the server shares this machine with us, as far as we know.
+    fn is_here(&self) -> bool {
+        self.embedded.is_some() || self.address.ip().is_loopback()
+    }
+}
+
+fn named_config(
+    config: Result<Arc<ClientConfig>, String>,
+    target: &Target,
+) -> Result<(Arc<ClientConfig>, ServerName<'static>), Refusal> {
+    let config = config.map_err(|error| Refusal::new(Exit::Preflight, error))?;
+    let name = ServerName::try_from(target.host.clone());
+    let name = name.map_err(|error| Refusal::new(Exit::Usage, format!("{}: {error}", target.host)));
+    Ok((config, name?))
+}
+
+fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
+    Setting {
+        greeting: Greeting {
+            tls: subject.tls.clone(),
+            authority: subject.target.authority(),
+            path: subject.target.path.clone(),
+            subprotocols: args.subprotocol.clone(),
+            headers: args.header.clone(),
+            limits: ws::Limits { message_bytes_max: PAYLOAD_LEN_MAX, fragments_max: 1_024 },
+        },
+        press: Press::new(plan.run_id(), plan.payload_len),
+        epoch: clock(),
+        clock,
+    }
+}
+
+/// Conducts the run while a screen shows it.
+fn measure(args: &RunArgs, stand: &Stand, url: &str) -> Result<Outcome, Refusal> {
+    let mut screen = Screen::new(args.quiet, &stand.plan, url, stand.setting.now());
+    let outcome = conductor::conduct(stand, &mut |books, moment, now| {
+        screen.show(&stand.plan, books, moment, now);
+    });
+    outcome.map_err(|error| Refusal::new(Exit::Inconsistent, format!("a driver failed: {error}")))
+}
+
+/// Writes what was asked for: the page, unless all shall be quiet, and the file.
+fn report(args: &RunArgs, findings: &Findings<'_>) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let json_to = args.json.as_deref();
+    let is_taken = json_to == Some(Path::new("-"));
+    if !args.quiet && !is_taken {
+        stdout.write_all(text::page(findings).as_bytes())?;
+    }
+    let Some(path) = json_to else { return Ok(()) };
+    let document = json::document(findings)?;
+    if is_taken {
+        return stdout.write_all(document.as_bytes());
+    }
+    fs::write(path, document)
+        .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+    if !args.quiet {
+        writeln!(stdout, "{:<12}{}", "Wrote", path.display())?;
+    }
+    Ok(())
+}
+
+/// A flag that an interrupt raises. A second one ends the program at once; the server brought along
+/// then ends with its standard input.
+fn interruption() -> io::Result<Arc<AtomicBool>> {
+    let raised = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, Arc::clone(&raised))?;
+        flag::register(signal, Arc::clone(&raised))?;
+    }
+    Ok(raised)
+}
+
+#[allow(clippy::disallowed_methods)] // the one clock of the generator
+fn clock() -> Instant {
+    Instant::now()
+}
+
+#[allow(clippy::disallowed_methods)] // a report says when it was made
+fn started() -> SystemTime {
+    SystemTime::now()
+}

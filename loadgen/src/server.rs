@@ -1,0 +1,176 @@
+//! The server brought along: a second process of this program, which serves with corecast.
+//!
+//! ```text
+//!   loadgen --conns N                      loadgen serve --conns N --tls
+//!     spawn --------------------------------> starts on a free port of 127.0.0.1
+//!     read <----- one line of JSON: address, certificate --- print
+//!     measure                                 serves
+//!     close, or die <= its stdin ends ======> exits
+//! ```
+//!
+//! The pipe is what makes the server end whatever happens: the system closes it with us.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use corecast::push::{Publishers, Push, Settings};
+use corecast::server::Server;
+use corecast::tls::{config, pki};
+use corecast::worker::Limits;
+use rustls::ServerConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::args::{PAYLOAD_LEN_MAX, ServeArgs};
+use crate::mask::Masks;
+
+/// What the server says when it is ready.
+#[derive(Debug, Deserialize, Serialize)]
+struct Announcement {
+    address: SocketAddr,
+    /// The certificate of the authority that vouches for it, as PEM.
+    authority: Option<String>,
+    workers: usize,
+}
+
+/// A server in a process of its own, which ends when this value does.
+#[derive(Debug)]
+pub struct Embedded {
+    child: Child,
+    announcement: Announcement,
+}
+
+impl Embedded {
+    /// Starts one with room for `conns` connections.
+    pub fn start(conns: u32, tls: bool) -> io::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("serve").arg("--conns").arg(conns.to_string());
+        if tls {
+            command.arg("--tls");
+        }
+        // In a group of its own it does not hear the terminal's interrupt: it is ours to end.
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        match listen(&mut child) {
+            Ok(announcement) => Ok(Self { child, announcement }),
+            Err(error) => {
+                end(&mut child);
+                Err(error)
+            }
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.announcement.address
+    }
+
+    /// Whom to trust to speak with it.
+    pub fn authority(&self) -> Option<&str> {
+        self.announcement.authority.as_deref()
+    }
+
+    /// How many workers it runs.
+    pub fn workers(&self) -> usize {
+        self.announcement.workers
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// Ends the process, which has nothing to save, and waits for it.
+fn end(child: &mut Child) {
+    // Both fail only if it has ended already.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Waits for the announcement. A server that cannot start has said why on standard error.
+fn listen(child: &mut Child) -> io::Result<Announcement> {
+    let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    if line.is_empty() {
+        return Err(io::Error::other("it ended before it listened"));
+    }
+    Ok(serde_json::from_str(&line)?)
+}
+
+/// Serves until standard input ends: the life of the second process.
+///
+/// # Errors
+///
+/// Why it could not start, or how it ended.
+pub fn serve(args: &ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
+    let mut server = Server::builder().room_for(args.conns).limits(limits());
+    let mut authority = None;
+    if args.tls {
+        let (config, pem) = certificate()?;
+        authority = Some(pem);
+        server = server.listen_tls("127.0.0.1:0", config);
+    } else {
+        server = server.listen("127.0.0.1:0");
+    }
+    let settings = Arc::new(Settings {
+        subprotocols: Vec::new(),
+        publish_key: None,
+        publishers: Publishers::Locals,
+    });
+    let running = server.start(move |_| Push::new(Arc::clone(&settings)))?;
+    let address = *running.addresses().first().ok_or("it listens nowhere")?;
+    let workers = running.size().workers;
+    announce(&Announcement { address, authority, workers })?;
+    io::copy(&mut io::stdin().lock(), &mut io::sink())?;
+    running.stop();
+    Ok(running.join()?)
+}
+
+/// A certificate for this one life: nothing of it stays on the disk.
+fn certificate() -> Result<(Arc<ServerConfig>, String), Box<dyn std::error::Error>> {
+    let name = u128::from_ne_bytes(Masks::new().draw());
+    let directory = std::env::temp_dir().join(format!("loadgen-{name:032x}"));
+    let made = certificate_in(&directory);
+    fs::remove_dir_all(&directory)?;
+    made
+}
+
+fn certificate_in(
+    directory: &Path,
+) -> Result<(Arc<ServerConfig>, String), Box<dyn std::error::Error>> {
+    let development = pki::development(directory, now())?;
+    let authority = fs::read_to_string(&development.authority)?;
+    Ok((config::server_config(development.identity)?, authority))
+}
+
+#[allow(clippy::disallowed_methods)] // a certificate is valid from now on
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The limits of a server that is measured: as they are, but for messages of every payload that
+/// can be asked for.
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.session.websocket.message_bytes_max = PAYLOAD_LEN_MAX;
+    limits
+}
+
+fn announce(announcement: &Announcement) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    serde_json::to_writer(&mut stdout, announcement)?;
+    stdout.write_all(b"\n")
+}

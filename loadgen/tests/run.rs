@@ -1,0 +1,237 @@
+//! Real runs: against the server that is brought along, and against servers that misbehave.
+
+#![cfg(unix)]
+// What is missing or does not fit fails the test, which is the point.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod support;
+
+use serde_json::Value;
+use support::{Running, address, answering, echo, is_gone, loadgen, run, server};
+
+/// What must be true of every run that came to its end.
+fn is_sound(json: &Value) {
+    assert_eq!(json["schema"], "loadgen/1");
+    let accounting = &json["accounting"];
+    let sum = |classes: &Value| -> u64 {
+        classes.as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum()
+    };
+    let number = |name: &str| accounting[name].as_u64().unwrap();
+    assert_eq!(accounting["balanced"], true);
+    assert_eq!(number("attempted"), number("opened") + sum(&accounting["failed"]));
+    assert_eq!(number("opened"), sum(&accounting["closed"]));
+    assert_eq!(number("pending"), 0);
+}
+
+#[test]
+fn idle_connections_are_held_over_tls_and_plain() {
+    for (flag, has_tls) in [("", true), ("--plain", false)] {
+        let done = run(&format!("--conns 200 --hold 1s --seed 7 {flag}"));
+        assert_eq!(done.exit, 0, "{}", done.complaint);
+        let json = &done.json;
+        is_sound(json);
+        assert_eq!(json["accounting"]["held"], 200);
+        assert_eq!(json["accounting"]["closed"]["ours"], 200);
+        assert_eq!(json["latency"]["tls"].is_object(), has_tls);
+        for phase in ["tcp", "upgrade", "establish"] {
+            assert_eq!(json["latency"][phase]["n"], 200, "{phase}");
+        }
+        // What was not measured is unknown, and not zero.
+        assert_eq!(json["latency"]["echo"], Value::Null);
+        assert_eq!(json["delivery"], Value::Null);
+        assert_eq!(json["seed"], "7");
+        assert!(is_gone(address(json["plan"]["url"].as_str().unwrap())), "its server lives on");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_cost_of_a_connection_is_known_on_linux() {
+    let json = run("--conns 200 --hold 1s").json;
+    for name in ["server_bytes_per_conn", "kernel_bytes_per_end", "server_hold_cpu_ns"] {
+        assert!(json["cost"][name].is_u64(), "{name}");
+    }
+    assert_eq!(
+        (&json["cost"]["ends_here"], &json["validity"]["co_located"]),
+        (&2.into(), &true.into())
+    );
+}
+
+#[test]
+fn every_echo_comes_back() {
+    let done =
+        run("--conns 20 --scenario echo --rate 50/s --hold 1s --payload 200 --allow-invalid");
+    assert_eq!(done.exit, 0, "{}", done.complaint);
+    is_sound(&done.json);
+    let delivery = &done.json["delivery"];
+    // By the schedule, whatever the machine had to do beside.
+    assert_eq!(delivery["published"], 20 * 50);
+    assert_eq!(delivery["received"], delivery["published"]);
+    let latency = &done.json["latency"];
+    assert!(latency["echo"]["max"].as_u64() >= latency["echo_uncorrected"]["max"].as_u64());
+}
+
+#[test]
+fn every_publication_reaches_every_subscriber() {
+    let done = run("--conns 50 --scenario broadcast --publishers 2 --publish-rate 20/s --hold 1s \
+         --allow-invalid --plain");
+    assert_eq!(done.exit, 0, "{}", done.complaint);
+    is_sound(&done.json);
+    let delivery = &done.json["delivery"];
+    assert_eq!((&delivery["published"], &delivery["received"]), (&40.into(), &2_000.into()));
+    let latency = &done.json["latency"];
+    assert_eq!(
+        (&latency["deliver"]["n"], &latency["last_recipient"]["n"]),
+        (&2_000.into(), &40.into())
+    );
+    assert!(
+        latency["first_recipient"]["p"]["50"].as_u64()
+            <= latency["last_recipient"]["p"]["50"].as_u64()
+    );
+}
+
+#[test]
+fn connections_keep_the_pace_that_was_asked_for() {
+    let json = run("--conns 100 --ramp 200/s --hold 1s --plain").json;
+    is_sound(&json);
+    let ramp_ns = json["plan"]["phases"][0]["duration_ns"].as_u64().unwrap();
+    assert!(ramp_ns >= 495_000_000, "{ramp_ns}");
+}
+
+#[test]
+fn faults_of_the_server_are_counted_exactly() {
+    type Fault = (&'static str, support::Behaviour);
+    let faults: [Fault; 4] = [
+        ("gap", |number, message, out| {
+            if number != 30 {
+                echo(message, out);
+            }
+        }),
+        ("dup", |number, message, out| {
+            echo(message, out);
+            if number == 30 {
+                echo(message, out);
+            }
+        }),
+        ("corrupt", |number, message, out| {
+            if number == 30 {
+                // The damaged one, and the true one after it: so nothing is lost.
+                let mut damaged = message.to_vec();
+                damaged[50] ^= 1;
+                echo(&damaged, out);
+            }
+            echo(message, out);
+        }),
+        ("foreign", |number, message, out| {
+            if number == 30 {
+                echo(b"good morning", out);
+            }
+            echo(message, out);
+        }),
+    ];
+    for (name, behaviour) in faults {
+        let url = server(behaviour);
+        let line = "--conns 3 --scenario echo --rate 100/s --hold 500ms --drain 500ms";
+        let done = run(&format!("{line} --allow-invalid {url}"));
+        is_sound(&done.json);
+        assert_eq!(done.exit, i32::from(name != "foreign"), "{name}: {}", done.complaint);
+        for fault in ["gap", "dup", "reorder", "corrupt", "foreign"] {
+            let expected = if fault == name { 3 } else { 0 };
+            assert_eq!(done.json["delivery"][fault], expected, "{fault} while planting {name}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_the_server_closes_breaks_the_run() {
+    let url = server(|number, message, out| {
+        if number == 3 {
+            corecast::ws::encoder::encode_close(out, corecast::ws::CloseCode::GOING_AWAY, "");
+        } else {
+            echo(message, out);
+        }
+    });
+    let line = "--conns 2 --scenario echo --rate 50/s --hold 500ms --drain 100ms --allow-invalid";
+    let done = run(&format!("{line} {url}"));
+    is_sound(&done.json);
+    assert_eq!(done.exit, 1, "{}", done.complaint);
+    assert_eq!(done.json["accounting"]["closed"]["server 1001"], 2);
+}
+
+#[test]
+fn a_server_that_refuses_the_upgrade_is_named_with_its_status() {
+    let url = answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    let done = run(&format!("--conns 4 --hold 1s {url}"));
+    is_sound(&done.json);
+    assert_eq!(done.exit, 5, "{}", done.complaint);
+    // Four of them, and three repetitions for each of the two drivers at most.
+    assert!(done.json["accounting"]["failed"]["http 404"].as_u64().unwrap() >= 4);
+    assert_eq!(done.json["accounting"]["opened"], 0);
+}
+
+#[test]
+fn a_generator_that_cannot_keep_pace_says_so() {
+    let line = "--conns 2 --scenario echo --hold 500ms --plain --max-self-lag 0s";
+    let done = run(line);
+    assert_eq!(done.exit, 4, "{}", done.complaint);
+    assert_eq!(done.json["validity"]["valid"], false);
+    assert_ne!(done.json["validity"]["reasons"], Value::Array(Vec::new()));
+    assert_eq!(run(&format!("{line} --allow-invalid")).exit, 0);
+}
+
+#[test]
+fn what_cannot_be_done_has_an_exit_code_and_a_sentence() {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (line, exit, sentence) in [
+        ("--conns many".to_owned(), 2, "not a number"),
+        ("run".to_owned(), 2, "--conns"),
+        (String::new(), 2, "--conns"),
+        ("--conns 4G".to_owned(), 2, "not a number"),
+        ("--conns 1M --threads 1 ws://127.0.0.1:1/".to_owned(), 3, "connections are not possible"),
+        (format!("--conns 1 ws://{unused}/"), 5, "refused"),
+        ("--conns 1 --ca /nowhere.pem wss://127.0.0.1:1/".to_owned(), 5, "refused"),
+    ] {
+        let output = loadgen(&line).output().unwrap();
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(exit), "{line}: {complaint}");
+        assert!(complaint.contains(sentence), "{line}: {complaint}");
+    }
+}
+
+#[test]
+fn an_interrupt_leaves_a_partial_result_and_no_server() {
+    for signal in ["-INT", "-TERM"] {
+        let running = Running::hold("--conns 50 --hold 1h");
+        let server = running.server;
+        assert!(!is_gone(server));
+        running.signal(signal);
+        let done = running.end();
+        assert_eq!(done.exit, 6);
+        is_sound(&done.json);
+        assert_eq!(done.json["accounting"]["held"], 50);
+        assert_eq!(done.json["accounting"]["closed"]["ours"], 50);
+        assert!(is_gone(server), "its server lives on");
+    }
+}
+
+#[test]
+fn the_server_ends_even_if_nobody_can_end_it() {
+    let mut running = Running::hold("--conns 5 --hold 1h --plain");
+    running.signal("-KILL");
+    running.child.wait().unwrap();
+    // It ends by itself when it finds its standard input closed, so this comes to an end.
+    while !is_gone(running.server) {}
+}
+
+#[test]
+fn a_page_for_people_names_its_units() {
+    let output = loadgen("--conns 10 --hold 1s --plain").output().unwrap();
+    let page = String::from_utf8(output.stdout).unwrap();
+    for part in ["RESULT      PASS", "10 = 10 opened + 0 failed", "p99.9", "a connection: server"] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+    let screen = String::from_utf8(output.stderr).unwrap();
+    assert!(screen.contains("open 10 of 10"), "{screen}");
+    let quiet = loadgen("--conns 10 --hold 1s --plain --quiet").output().unwrap();
+    assert_eq!((quiet.stdout.len(), quiet.stderr.len()), (0, 0));
+}
