@@ -45,7 +45,7 @@
 //! ```
 //! use corecast::base::Key;
 //! use corecast::http::{Response, Status};
-//! use corecast::hub::TopicName;
+//! use corecast::hub::TopicName as Room;
 //! use corecast::server::Server;
 //! use corecast::worker::{Context, Incoming, Service, Verdict};
 //! use corecast::ws::Message;
@@ -53,15 +53,15 @@
 //! struct Chat;
 //!
 //! impl Service for Chat {
-//!     type State = TopicName;
-//!     fn upgrade(&mut self, request: &Incoming<'_>, cx: &mut Context<'_, TopicName>) -> Verdict<TopicName> {
+//!     type State = Room;
+//!     fn upgrade(&mut self, request: &Incoming<'_>, cx: &mut Context<'_, Room>) -> Verdict<Room> {
 //!         let name = request.head.path().strip_prefix("/rooms/").unwrap_or_default();
-//!         match TopicName::new(name) {
+//!         match Room::new(name) {
 //!             Ok(room) if cx.subscribe(request.key, &room).is_ok() => Verdict::accept(room),
 //!             _ => Verdict::Refuse(Response::new(Status::NOT_FOUND)),
 //!         }
 //!     }
-//!     fn message(&mut self, key: Key, message: Message<'_>, cx: &mut Context<'_, TopicName>) {
+//!     fn message(&mut self, key: Key, message: Message<'_>, cx: &mut Context<'_, Room>) {
 //!         if let Some(room) = cx.state(key).cloned() {
 //!             cx.publish(&room, message);
 //!         }
