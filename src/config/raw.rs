@@ -59,7 +59,7 @@ pub struct RawConfig {
     /// Ping a connection after this long a silence [default: 25s]
     #[arg(long, value_name = "TIME")]
     pub heartbeat: Option<Written>,
-    /// Close a connection that leaves more than this unread [default: 64KiB]
+    /// Close a connection that leaves more than this unread [default: 256KiB]
     #[arg(long, value_name = "BYTES")]
     pub outbox_bytes: Option<Written>,
     /// The largest message a client may send [default: 64KiB]
