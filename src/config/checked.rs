@@ -159,7 +159,11 @@ fn listeners(
     if plain.is_none() && tls.is_none() {
         return Ok((vec![loopback(8080)], vec![loopback(8443)]));
     }
-    Ok((rules::LISTEN.each(plain)?, rules::LISTEN_TLS.each(tls)?))
+    let (plain, tls) = (rules::LISTEN.each(plain)?, rules::LISTEN_TLS.each(tls)?);
+    if plain.is_empty() && tls.is_empty() {
+        return Err(ConfigError::Nowhere);
+    }
+    Ok((plain, tls))
 }
 
 fn certificate(chain: Option<Written>, key: Option<Written>) -> Result<Certificate, ConfigError> {
@@ -254,6 +258,11 @@ mod tests {
         assert_eq!((config.listen, config.listen_tls), (vec![], vec![loopback(1)]));
         let config = check("listen = ['127.0.0.1:1', '[::1]:2']").unwrap();
         assert_eq!((config.listen.len(), config.listen_tls.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_server_listens_somewhere() {
+        assert_eq!(check("listen = []").unwrap_err(), ConfigError::Nowhere);
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub enum ConfigError {
         /// What would be right.
         allowed: &'static str,
     },
+    /// Lists of addresses that are all empty.
+    Nowhere,
     /// A key that means nothing without another.
     Missing {
         /// The key that was given.
@@ -75,6 +77,7 @@ impl fmt::Display for ConfigError {
             Self::BadValue { key, value, allowed } => {
                 write!(f, "{key}: `{value}` is not allowed; {allowed}")
             }
+            Self::Nowhere => f.write_str("neither listen nor listen-tls names an address"),
             Self::Missing { given, missing } => {
                 write!(f, "{given} is given without {missing}; each needs the other")
             }
