@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use corecast::base::{Handler, Input, Key, Origin, Readiness, Wake};
 use corecast::hub::WorkerId;
-use corecast::push::{Publishers, Push, Settings};
+use corecast::push::{PublishKey, Publishers, Push, Settings};
 use corecast::worker::mesh::mesh;
 use corecast::worker::metrics::{Metrics, MetricsSet};
 use corecast::worker::{Kind, Limits, Setup, Worker};
@@ -45,7 +45,7 @@ impl Server {
     fn new(publishers: Publishers) -> Self {
         let settings = Settings {
             subprotocols: vec!["v2".into(), "v1".into()],
-            publish_key: Some(KEY.into()),
+            publish_key: Some(PublishKey::new(KEY)),
             publishers,
         };
         let (mut ends, _) = mesh(vec![Arc::new(Nobody)]);

@@ -10,7 +10,7 @@ use std::thread;
 
 use clap::Args;
 use corecast::config::{ClientPublish, Config, RawConfig, Workers};
-use corecast::push::{Publishers, Push, Settings};
+use corecast::push::{PublishKey, Publishers, Push, Settings};
 use corecast::reactor::signal::{Signal, Signals};
 use corecast::server::{Server, Stopper};
 
@@ -109,7 +109,7 @@ fn settings(config: &Config) -> Settings {
     };
     Settings {
         subprotocols: config.subprotocols.clone(),
-        publish_key: config.publish_key.as_ref().map(|key| key.as_str().to_owned()),
+        publish_key: config.publish_key.as_ref().map(|key| PublishKey::new(key.as_str())),
         publishers,
     }
 }
@@ -133,6 +133,6 @@ fn obey(signals: Signals, stopper: Stopper) -> Result<(), Failure> {
             }
         }
     };
-    let thread = thread::Builder::new().name("corecast-signals".to_owned()).spawn(work);
+    let thread = thread::Builder::new().name("signals".to_owned()).spawn(work);
     thread.map(drop).map_err(|error| Failure::cannot("start a thread", error))
 }

@@ -5,6 +5,7 @@
 //! proxy forwards strangers, and a browser runs the pages of strangers. Both say so in the head of
 //! the request, and then are strangers.
 
+use std::fmt;
 use std::hint;
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,6 +15,30 @@ use super::routes::refuse;
 
 /// What a proxy adds to a request that it forwards.
 const FORWARDED: [&str; 4] = ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"];
+
+/// The token that backends show. It is never printed.
+#[derive(Clone)]
+pub struct PublishKey(String);
+
+impl PublishKey {
+    /// The key that is written so.
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(token.into())
+    }
+
+    /// Compares in a time that tells how long the key is, and nothing else of it.
+    fn is(&self, shown: &[u8]) -> bool {
+        let key = self.0.as_bytes();
+        let difference = key.iter().zip(shown).fold(0, |sum, (a, b)| sum | (a ^ b));
+        key.len() == shown.len() && hint::black_box(difference) == 0
+    }
+}
+
+impl fmt::Debug for PublishKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublishKey({} bytes)", self.0.len())
+    }
+}
 
 /// Which WebSocket clients may publish.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,7 +66,7 @@ impl Publishers {
 pub(super) fn check_post(
     peer: SocketAddr,
     head: &RequestHead,
-    key: Option<&str>,
+    key: Option<&PublishKey>,
 ) -> Result<(), Response> {
     if is_local(peer, head) {
         return Ok(());
@@ -51,7 +76,7 @@ pub(super) fn check_post(
         return Err(refuse(Status::FORBIDDEN, reason));
     };
     match bearer(head) {
-        Some(shown) if is_equal(key.as_bytes(), shown) => Ok(()),
+        Some(shown) if key.is(shown) => Ok(()),
         Some(_) => Err(unauthorized("this is not the publish key", "Bearer error=invalid_token")),
         None => Err(unauthorized("the publish key is needed as a bearer token", "Bearer")),
     }
@@ -84,12 +109,6 @@ fn bearer(head: &RequestHead) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
-/// Compares in a time that tells how long the secret is, and nothing else of it.
-fn is_equal(secret: &[u8], shown: &[u8]) -> bool {
-    let difference = secret.iter().zip(shown).fold(0, |sum, (a, b)| sum | (a ^ b));
-    secret.len() == shown.len() && hint::black_box(difference) == 0
-}
-
 fn unauthorized(reason: &str, challenge: &'static str) -> Response {
     refuse(Status::UNAUTHORIZED, reason).with_header("WWW-Authenticate", challenge)
 }
@@ -105,7 +124,8 @@ mod tests {
     fn post(peer: &str, header: &str, key: Option<&str>) -> u16 {
         let head = head(&format!("POST /topics/a HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\n"));
         let peer = SocketAddr::new(peer.parse().unwrap(), 9);
-        check_post(peer, &head, key).map_or_else(|response| response.status.0, |()| 200)
+        check_post(peer, &head, key.map(PublishKey::new).as_ref())
+            .map_or_else(|response| response.status.0, |()| 200)
     }
 
     #[test]
@@ -132,6 +152,11 @@ mod tests {
             assert_eq!(post("192.0.2.1", header, Some(KEY)), status, "{header}");
         }
         assert_eq!(post("192.0.2.1", "Authorization: Bearer x", None), 403);
+    }
+
+    #[test]
+    fn a_key_is_not_printed() {
+        assert_eq!(format!("{:?}", PublishKey::new(KEY)), "PublishKey(16 bytes)");
     }
 
     #[test]

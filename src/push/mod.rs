@@ -23,7 +23,7 @@ use crate::hub::TopicName;
 use crate::worker::{Context, Incoming, Service, Verdict};
 use crate::ws::{CloseCode, Message};
 
-pub use access::Publishers;
+pub use access::{PublishKey, Publishers};
 
 use routes::{Route, Wish, refuse};
 
@@ -41,7 +41,7 @@ pub struct Settings {
     /// The WebSocket subprotocols we speak, the preferred one first.
     pub subprotocols: Vec<String>,
     /// The bearer token that lets other machines publish by POST.
-    pub publish_key: Option<String>,
+    pub publish_key: Option<PublishKey>,
     /// Which WebSocket clients may publish.
     pub publishers: Publishers,
 }
@@ -109,7 +109,7 @@ impl Push {
         request: &Incoming<'_>,
         cx: &mut Context<'_, Purpose>,
     ) -> Result<Response, Response> {
-        let key = self.settings.publish_key.as_deref();
+        let key = self.settings.publish_key.as_ref();
         access::check_post(request.peer.address, request.head, key)?;
         cx.publish(topic, publication::message(request.head, request.body)?);
         Ok(publication::accepted(topic, request.body))
