@@ -1,12 +1,12 @@
 //! From a service to a running server, and from there to its end.
 //!
 //! ```text
-//! Server::builder() ─ listen ─ workers ─ limits ─ start ──> Running ─ stop ─ join
+//! Server::builder() - listen - workers - limits - start ----> Running - stop - join
 //!                                                  |
-//!      reserve ports, make pollers and the mesh    |    "corecast-worker-0"   Reactor<Worker<V>>
-//!      (before any thread, see `reactor::poll`)    |--> "corecast-worker-1"   Reactor<Worker<V>>
-//!      then start threads, and wait until          |--> "corecast-admin"      Reactor<Admin>
-//!      each of them listens                        '--> "corecast-supervisor" who has ended, why
+//!      reserve ports, make pollers and the mesh    |----> worker-0     Reactor, Worker<V>
+//!      (before any thread, see `reactor::poll`),   |----> worker-1     Reactor, Worker<V>
+//!      then start threads, and wait until          |----> admin        Reactor, Admin
+//!      each of them listens                        '----> supervisor   who has ended, and why
 //! ```
 //!
 //! Invariant: a server works with all of its threads, or ends. Whoever called
@@ -175,7 +175,7 @@ impl Server {
     /// What [`Server::start`] would fail with.
     pub fn check(&self) -> Result<Size, ServerError> {
         self.reserve()?;
-        self.admin.map(|address| reserve(&address.to_string())).transpose()?;
+        self.reserve_admin()?;
         self.places().map(|places| places.size())
     }
 
@@ -194,7 +194,7 @@ impl Server {
         let places = self.places()?;
         let size = places.size();
         let ports = self.reserve()?;
-        let admin_port = self.admin.map(|address| reserve(&address.to_string())).transpose()?;
+        let admin_port = self.reserve_admin()?;
         let addresses = ports.iter().map(Reservation::address).collect();
         let admin_address = admin_port.as_ref().map(Reservation::address);
 
@@ -217,6 +217,10 @@ impl Server {
     /// Takes the ports for this process.
     fn reserve(&self) -> Result<Vec<Reservation>, ServerError> {
         self.listeners.iter().map(|(address, _)| reserve(address)).collect()
+    }
+
+    fn reserve_admin(&self) -> Result<Option<Reservation>, ServerError> {
+        self.admin.map(|address| reserve(&address.to_string())).transpose()
     }
 
     fn listen_as(mut self, address: String, kind: Kind) -> Self {

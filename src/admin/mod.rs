@@ -40,7 +40,7 @@ pub struct Admin<S> {
     /// Exchanges of which there is news.
     ready: Vec<Key>,
     orders: Receiver<Order>,
-    metrics: Vec<Arc<Metrics>>,
+    metrics: Arc<[Arc<Metrics>]>,
     health: Health,
     is_leaving: bool,
 }
@@ -82,7 +82,7 @@ impl Remote {
 
 impl<S: Stream> Admin<S> {
     /// A control plane that shows `metrics`, and what reaches it through the `waker` of its loop.
-    pub fn new(metrics: Vec<Arc<Metrics>>, waker: Arc<dyn Wake>) -> (Self, Remote) {
+    pub fn new(metrics: Arc<[Arc<Metrics>]>, waker: Arc<dyn Wake>) -> (Self, Remote) {
         let (sender, orders) = unbounded();
         let admin = Self {
             exchanges: Slab::default(),
@@ -214,7 +214,7 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
-            let metrics = vec![Arc::new(Metrics::default())];
+            let metrics = [Arc::new(Metrics::default())].into();
             let (admin, remote) = Admin::new(metrics, Arc::new(Silent));
             Self { admin, remote, now: real_now() }
         }

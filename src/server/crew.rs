@@ -26,7 +26,7 @@ use super::{Server, ServerError};
 /// Workers that know each other and have not started yet.
 pub(super) struct Crew {
     desks: Vec<Desk>,
-    metrics: Vec<Arc<Metrics>>,
+    metrics: Arc<[Arc<Metrics>]>,
     handle: Handle,
 }
 
@@ -42,14 +42,14 @@ impl Crew {
             .map_err(ServerError::system("make a poller"))?;
         let wakers = pollers.iter().map(Poller::waker).collect();
         let (posts, handle) = mesh::mesh(wakers);
-        let metrics: Vec<_> = pollers.iter().map(|_| Arc::new(Metrics::default())).collect();
+        let metrics: Arc<[_]> = pollers.iter().map(|_| Arc::new(Metrics::default())).collect();
         let kinds: Vec<_> = server.listeners.iter().map(|(_, kind)| kind.clone()).collect();
         let desk = |((id, poller), (mailbox, doors)): ((WorkerId, _), (_, _))| Desk {
             id,
             poller,
             mailbox,
             doors,
-            metrics: MetricsSet::new(metrics.clone().into(), id.index()),
+            metrics: MetricsSet::new(Arc::clone(&metrics), id.index()),
             limits: server.limits,
             kinds: kinds.clone(),
             core: places.core(id.index()),
@@ -66,8 +66,8 @@ impl Crew {
     }
 
     /// What each worker counts.
-    pub(super) fn metrics(&self) -> Vec<Arc<Metrics>> {
-        self.metrics.clone()
+    pub(super) fn metrics(&self) -> Arc<[Arc<Metrics>]> {
+        Arc::clone(&self.metrics)
     }
 
     /// Starts a thread for each worker, which tells when it listens and when it ends. Returns how
@@ -153,7 +153,10 @@ pub(super) struct AdminDesk {
 
 impl AdminDesk {
     /// Makes it, before any thread like the pollers of the workers.
-    pub(super) fn new(port: Reservation, metrics: Vec<Arc<Metrics>>) -> Result<Self, ServerError> {
+    pub(super) fn new(
+        port: Reservation,
+        metrics: Arc<[Arc<Metrics>]>,
+    ) -> Result<Self, ServerError> {
         let poller = Poller::new().map_err(ServerError::system("make a poller"))?;
         let (admin, remote) = Admin::new(metrics, poller.waker());
         Ok(Self { poller, port, admin, remote })
@@ -190,13 +193,12 @@ fn start(
     .map(drop)
 }
 
-/// Starts a thread under a name that shows in `top -H`.
+/// Starts a thread under a name that shows in `top -H`, which has room for 15 letters.
 pub(super) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, ServerError> {
-    let builder = Builder::new().name(format!("corecast-{name}"));
-    builder.spawn(work).map_err(ServerError::system("start a thread"))
+    Builder::new().name(name.to_owned()).spawn(work).map_err(ServerError::system("start a thread"))
 }
 
 /// A number that nobody outside can guess: the keys of a fresh hasher are random.
