@@ -74,7 +74,7 @@ impl Server {
             limit,
             workers_min: count(exactly.unwrap_or(cores)),
             workers_max: exactly.map_or(WORKERS_MAX, count),
-            may_split: self.connections.is_some(),
+            may_split: fds::HAS_OWN_TABLES && self.connections.is_some(),
         }
     }
 }
