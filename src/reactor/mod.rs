@@ -23,6 +23,7 @@ pub mod listener;
 pub mod poll;
 pub mod signal;
 mod socket;
+mod timer;
 
 pub use event_loop::Reactor;
 pub use poll::Poller;

@@ -7,9 +7,10 @@
 //! ```text
 //!   63        32 31         0
 //!  | generation | index       |   a stream
-//!  | n          | ff ff ff ff |   listener n, or the waker where n is 2^32 - 1
+//!  | n          | ff ff ff ff |   listener n, the waker (2^32 - 1), the timer (2^32 - 2)
 //! ```
 
+use super::timer::Timer;
 use crate::base::{Key, Readiness, Wake};
 use mio::event::{Event, Source};
 use mio::unix::SourceFd;
@@ -29,6 +30,9 @@ const NO_SLOT: u32 = u32::MAX;
 /// The upper half of the waker's token.
 const WAKER: u32 = u32::MAX;
 
+/// The upper half of the timer's token.
+const TIMER: u32 = u32::MAX - 1;
+
 const _: () = assert!(usize::BITS == 64, "a token must hold the whole of a key");
 
 /// The waiting place of one thread.
@@ -39,6 +43,7 @@ pub struct Poller {
     poll: Poll,
     events: Events,
     waker: Arc<Waker>,
+    timer: Option<Timer>,
 }
 
 /// What the system had to tell.
@@ -48,7 +53,7 @@ pub(super) enum News {
     Stream(Key, Readiness),
     /// Somebody has knocked at the listener of this number.
     Listener(u32),
-    /// Somebody wanted this thread awake, and it is.
+    /// Somebody wanted this thread awake, or the timer did, and it is.
     Woken,
 }
 
@@ -57,7 +62,21 @@ impl Poller {
     pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), reserved_token(WAKER))?);
-        Ok(Self { poll, events: Events::with_capacity(EVENTS_PER_WAIT_MAX), waker })
+        let events = Events::with_capacity(EVENTS_PER_WAIT_MAX);
+        Ok(Self { poll, events, waker, timer: None })
+    }
+
+    /// Waits from now on as exactly as the system can, where whole milliseconds are too coarse.
+    ///
+    /// It costs a call for each wait with an end, and a file of the thread that calls this. Linux
+    /// only; elsewhere nothing changes.
+    pub fn with_fine_timer(mut self) -> io::Result<Self> {
+        self.timer = Timer::new()?;
+        if let Some(timer) = &self.timer {
+            let (registry, token) = (self.poll.registry(), reserved_token(TIMER));
+            SourceFd(&timer.file()).register(registry, token, Interest::READABLE)?;
+        }
+        Ok(self)
     }
 
     /// What ends the wait of this thread. It outlives the poller without harm.
@@ -69,12 +88,22 @@ impl Poller {
     ///
     /// A signal ends the wait like a wake without news.
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = self.set_timer(timeout)?;
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 self.events.clear();
                 Ok(())
             }
             outcome => outcome,
+        }
+    }
+
+    /// Leaves the end of a wait to the timer, if there is one. Returns what is left to the wait.
+    fn set_timer(&self, timeout: Option<Duration>) -> io::Result<Option<Duration>> {
+        match (&self.timer, timeout) {
+            // A timer that is set to nothing never rings.
+            (Some(timer), Some(time)) if !time.is_zero() => timer.set(time).map(|()| None),
+            _ => Ok(timeout),
         }
     }
 
@@ -94,7 +123,7 @@ impl Poller {
 
     /// From now on tells who knocks at `listener`, as news of `number`.
     pub(super) fn add_listener(&self, listener: &mut impl Source, number: u32) -> io::Result<()> {
-        debug_assert_ne!(number, WAKER, "a listener whose news would be read as a wake");
+        debug_assert!(number < TIMER, "a listener whose news would be read as a wake");
         listener.register(self.poll.registry(), reserved_token(number), Interest::READABLE)
     }
 }
@@ -131,7 +160,7 @@ fn token(bits: u64) -> Token {
 fn read(event: &Event) -> News {
     let bits = event.token().0 as u64;
     match ((bits >> 32) as u32, bits as u32) {
-        (WAKER, NO_SLOT) => News::Woken,
+        (WAKER | TIMER, NO_SLOT) => News::Woken,
         (number, NO_SLOT) => News::Listener(number),
         _ => News::Stream(Key::from_bits(bits), readiness(event)),
     }
@@ -214,5 +243,25 @@ mod tests {
         poller.add_stream(stream.as_raw_fd(), key).unwrap();
         let [News::Stream(_, readiness)] = next(&mut poller)[..] else { panic!("not one piece") };
         assert!(readiness.is_ended() && readiness.is_readable() && readiness.is_writable());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    #[allow(clippy::disallowed_methods)] // how long the wait took is what is tested
+    fn a_fine_timer_ends_the_wait_within_a_millisecond_and_only_once() {
+        let mut poller = Poller::new().unwrap().with_fine_timer().unwrap();
+        let mut took = Vec::new();
+        for _ in 0..50 {
+            let start = std::time::Instant::now();
+            poller.wait(Some(Duration::from_micros(100))).unwrap();
+            assert_eq!(poller.news().collect::<Vec<_>>(), [News::Woken]);
+            took.push(start.elapsed());
+        }
+        took.sort_unstable();
+        assert!(took[0] >= Duration::from_micros(100), "{took:?}");
+        // On a machine that is busy most are late, but never all.
+        assert!(took[0] < Duration::from_millis(1), "{took:?}");
+        poller.wait(Some(Duration::ZERO)).unwrap();
+        assert_eq!(poller.news().count(), 0);
     }
 }
