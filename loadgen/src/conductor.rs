@@ -280,5 +280,6 @@ fn drive(part: Part, poller: Poller, core: Option<affinity::Core>) -> io::Result
     }
     let now = part.setting.now();
     let mut driver = Driver::<TcpStream>::new(part, now);
-    Reactor::new(poller, Vec::new())?.run(&mut driver)
+    // A schedule of milliseconds would be charged to the server.
+    Reactor::new(poller.with_fine_timer()?, Vec::new())?.run(&mut driver)
 }

@@ -178,7 +178,8 @@ fn drivers(args: &RunArgs, limit: u64) -> Result<(u32, bool), Obstacle> {
     }
     let demand = Demand {
         connections: args.conns,
-        listeners: 0,
+        // None, but a driver has a timer.
+        listeners: 1,
         limit,
         workers_min: asked.unwrap_or(host::cores() as u64).min(args.conns.max(1)),
         workers_max: asked.unwrap_or(DRIVERS_MAX),

@@ -201,7 +201,7 @@ fn what_cannot_be_done_has_an_exit_code_and_a_sentence() {
 #[test]
 fn an_interrupt_leaves_a_partial_result_and_no_server() {
     for signal in ["-INT", "-TERM"] {
-        let running = Running::hold("--conns 50 --hold 1h");
+        let running = Running::until("hold", "--conns 50 --hold 1h");
         let server = running.server;
         assert!(!is_gone(server));
         running.signal(signal);
@@ -215,8 +215,23 @@ fn an_interrupt_leaves_a_partial_result_and_no_server() {
 }
 
 #[test]
+fn an_interrupt_of_the_ramp_leaves_what_was_opened_until_then() {
+    let running = Running::until("ramp", "--conns 1000 --ramp 1/s --plain");
+    let server = running.server;
+    running.signal("-INT");
+    let done = running.end();
+    assert_eq!(done.exit, 6);
+    is_sound(&done.json);
+    assert_eq!(
+        (&done.json["accounting"]["held"], &done.json["slo"][0]["pass"]),
+        (&0.into(), &false.into())
+    );
+    assert!(is_gone(server), "its server lives on");
+}
+
+#[test]
 fn the_server_ends_even_if_nobody_can_end_it() {
-    let mut running = Running::hold("--conns 5 --hold 1h --plain");
+    let mut running = Running::until("hold", "--conns 5 --hold 1h --plain");
     running.signal("-KILL");
     running.child.wait().unwrap();
     // It ends by itself when it finds its standard input closed, so this comes to an end.

@@ -99,3 +99,62 @@ impl Talk {
         self.heard.get_mut(sender.checked_sub(self.first)? as usize)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // some instant to start from
+mod tests {
+    use super::*;
+    use crate::client::Greeting;
+    use crate::driver::scene::{Desk, Setting};
+    use crate::stamp::Press;
+    use crate::tally::Tally;
+    use corecast::ws;
+
+    fn setting() -> Setting {
+        let greeting = Greeting {
+            tls: None,
+            authority: "h".to_owned(),
+            path: "/".to_owned(),
+            subprotocols: Vec::new(),
+            headers: Vec::new(),
+            limits: ws::Limits { message_bytes_max: 1_024, fragments_max: 1 },
+        };
+        Setting { greeting, press: Press::new(1, 64), epoch: Instant::now(), clock: Instant::now }
+    }
+
+    /// Lets `speaker` say `count` messages, each of which all of `listeners` hear.
+    fn converse(speaker: &mut Talk, listeners: &mut [Talk], count: u64) -> Tally {
+        let (setting, mut desk, mut tally) = (setting(), Desk::new(), Tally::default());
+        let mut scene = Scene { setting: &setting, desk: &mut desk, tally: &mut tally };
+        for _ in 0..count {
+            speaker.write(setting.epoch, &mut scene);
+            let payload = scene.desk.payload.clone();
+            for listener in &mut *listeners {
+                listener.hear(&payload, &mut scene);
+            }
+        }
+        tally
+    }
+
+    #[test]
+    fn a_publication_is_missing_where_it_was_not_heard() {
+        let senders = Senders::Publishers(2);
+        let mut publisher = Talk::new(1, senders);
+        let mut subscribers = [Talk::new(5, senders), Talk::new(6, senders)];
+        let tally = converse(&mut publisher, &mut subscribers, 3);
+        assert_eq!(tally.traffic.published, [(1, 3)].into());
+        assert_eq!(tally.traffic.audit.received, 6);
+        let missing = |talk: &Talk, sent| talk.missing(&[(0, 0), (1, sent)].into());
+        assert_eq!(missing(&subscribers[0], 3), 0);
+        assert_eq!(missing(&subscribers[1], 5), 2);
+        assert_eq!(publisher.missing(&BTreeMap::new()), 3, "its own never came back");
+    }
+
+    #[test]
+    fn an_echo_of_somebody_else_is_damage() {
+        let mut speaker = Talk::new(1, Senders::Itself);
+        let tally = converse(&mut speaker, &mut [Talk::new(2, Senders::Itself)], 4);
+        assert_eq!((tally.traffic.audit.received, tally.traffic.audit.damaged), (0, 4));
+        assert_eq!(speaker.missing(&BTreeMap::new()), 4);
+    }
+}

@@ -6,6 +6,9 @@ use super::Findings;
 use crate::plan::Scenario;
 use crate::{table, units};
 
+/// With fewer connections than this, what a process takes anyway is a large part of each share.
+const FEW: u64 = 10_000;
+
 /// Writes the page.
 pub fn page(findings: &Findings<'_>) -> String {
     let mut lines = vec![String::new(), format!("RESULT      {}", findings.verdict.text)];
@@ -54,7 +57,8 @@ fn target(findings: &Findings<'_>) -> String {
     }
     let _ = write!(text, "; {} drivers", plan.drivers);
     if let Some(addresses) = addresses {
-        let _ = write!(text, ", {addresses} source addresses");
+        let plural = if *addresses == 1 { "" } else { "es" };
+        let _ = write!(text, ", {addresses} source address{plural}");
     }
     titled("Run", &text)
 }
@@ -141,10 +145,12 @@ fn cost(findings: &Findings<'_>) -> Vec<String> {
         Some(ns) => units::time(ns),
     };
     let ends = if charges.ends_here == 2 { " (both ends are here: halved)" } else { "" };
+    let few = if charges.connections < FEW { "; so few that fixed memory weighs in" } else { "" };
     let mut lines = vec![titled(
         "Memory",
         &format!(
-            "a connection: server {} user (private {}), generator {} user, kernel {} an end{ends}",
+            "a connection: server {} user (private {}), generator {} user, kernel {} an \
+             end{ends}{few}",
             bytes(charges.server_bytes_per_conn),
             bytes(charges.server_private_bytes_per_conn),
             bytes(charges.generator_bytes_per_conn),
@@ -157,14 +163,11 @@ fn cost(findings: &Findings<'_>) -> Vec<String> {
         time(charges.server_hold_cpu_ns),
         time(charges.generator_hold_cpu_ns),
     );
-    if let Some(rate) = charges.opened_per_server_cpu_second {
-        let _ = write!(cpu, "; {} opened", units::count(rate));
-    }
-    if let Some(rate) = charges.messages_per_server_cpu_second {
-        let _ = write!(cpu, ", {} messages", units::count(rate));
-    }
-    if charges.opened_per_server_cpu_second.is_some() {
-        cpu.push_str(" a CPU second of the server");
+    let opened = charges.opened_per_server_cpu_second;
+    let messages = charges.messages_per_server_cpu_second;
+    let rates = [("connections opened", opened), ("messages", messages)];
+    for (what, rate) in rates.into_iter().filter_map(|(what, rate)| Some((what, rate?))) {
+        let _ = write!(cpu, "; {} {what}/CPU-s", units::count(rate));
     }
     lines.push(titled("CPU", &cpu));
     lines

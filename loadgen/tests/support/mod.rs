@@ -55,8 +55,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a run and waits until it holds its connections.
-    pub fn hold(line: &str) -> Self {
+    /// Starts a run and waits until its screen names `stage`.
+    pub fn until(stage: &str, line: &str) -> Self {
         let mut command = loadgen(line);
         command.args(["--json", "-"]).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -65,7 +65,7 @@ impl Running {
         screen.read_line(&mut title).unwrap();
         let server = address(title.split_whitespace().nth(1).unwrap());
         let mut running = Self { child, screen, server };
-        while !running.read_line().contains("hold") {}
+        while !running.read_line().contains(stage) {}
         running
     }
 
@@ -84,7 +84,7 @@ impl Running {
 
     fn read_line(&mut self) -> String {
         let mut line = String::new();
-        assert_ne!(self.screen.read_line(&mut line).unwrap(), 0, "it ended before the hold");
+        assert_ne!(self.screen.read_line(&mut line).unwrap(), 0, "it ended too soon");
         line
     }
 }
