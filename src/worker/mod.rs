@@ -32,7 +32,7 @@ mod outbox;
 mod receive;
 mod service;
 mod sleep;
-pub mod staging;
+mod staging;
 mod world;
 
 /// The atomics of `sleep`, for which a model checker puts its own.

@@ -12,7 +12,7 @@ const ENTRY_BYTES: usize = 64;
 /// Publications wait only up to a limit: a peer that cannot follow loses them, and is told so in
 /// their place. Everything else is small, follows from what others do, and is never lost.
 #[derive(Debug)]
-pub struct Staging {
+pub(super) struct Staging {
     me: WorkerId,
     peers: Vec<Peer>,
     bytes_max: usize,
@@ -34,23 +34,23 @@ struct Peer {
 /// What came of a flush.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[must_use]
-pub struct Posted {
+pub(super) struct Posted {
     /// Peers that had to be woken.
-    pub wakes: u64,
+    pub(super) wakes: u64,
     /// Publications lost since the last flush, each for one peer.
-    pub lost: u64,
+    pub(super) lost: u64,
 }
 
 impl Staging {
     /// Nothing yet for the peers behind `doors`, which are all but `me`, in the order of their
     /// numbers.
-    pub fn new(me: WorkerId, doors: Vec<Door>, bytes_max: usize) -> Self {
+    pub(super) fn new(me: WorkerId, doors: Vec<Door>, bytes_max: usize) -> Self {
         let peer = |door| Peer { door, mail: Vec::new(), bytes: 0, lost: Set::default() };
         Self { me, peers: doors.into_iter().map(peer).collect(), bytes_max, lost: 0 }
     }
 
     /// Adds `message` to what leaves for `to`, behind what waits already.
-    pub fn stage(&mut self, to: WorkerId, message: ShardMessage) {
+    pub(super) fn stage(&mut self, to: WorkerId, message: ShardMessage) {
         let bytes_max = self.bytes_max;
         if !self.peer(to).stage(message, bytes_max) {
             self.lost += 1;
@@ -58,20 +58,20 @@ impl Staging {
     }
 
     /// Adds an announcement to what leaves for every peer.
-    pub fn announce(&mut self, announcement: &Announcement) {
+    pub(super) fn announce(&mut self, announcement: &Announcement) {
         for peer in &mut self.peers {
             peer.mail.push(ShardMessage::Announcement(announcement.clone()));
         }
     }
 
     /// Posts every batch for which there is room. The others stay, to be posted later.
-    pub fn flush(&mut self) -> Posted {
+    pub(super) fn flush(&mut self) -> Posted {
         let woke = self.peers.iter_mut().filter_map(|peer| peer.flush(self.me).then_some(1));
         Posted { wakes: woke.sum(), lost: std::mem::take(&mut self.lost) }
     }
 
     /// Whether something is still here that has to be posted.
-    pub fn is_waiting(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         self.peers.iter().any(|peer| !peer.mail.is_empty())
     }
 
