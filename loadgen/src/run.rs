@@ -23,7 +23,7 @@ use crate::conductor::{self, Outcome, Stand};
 use crate::driver::scene::Setting;
 use crate::host::Machine;
 use crate::mask::Masks;
-use crate::plan::Plan;
+use crate::plan::{Obstacle, Plan};
 use crate::report::{Findings, json, text};
 use crate::screen::Screen;
 use crate::server::Embedded;
@@ -49,6 +49,16 @@ impl Refusal {
     }
 }
 
+impl From<Obstacle> for Refusal {
+    fn from(obstacle: Obstacle) -> Self {
+        let exit = match obstacle {
+            Obstacle::OutOfRange { .. } => Exit::Usage,
+            Obstacle::Files(_) | Obstacle::Ports { .. } => Exit::Preflight,
+        };
+        Self::new(exit, obstacle)
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason)
@@ -63,13 +73,11 @@ impl fmt::Display for Refusal {
 pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
     let interrupted = interruption().map_err(|error| Refusal::new(Exit::Preflight, error))?;
     let files = fds::raise_limit().map_err(|error| Refusal::new(Exit::Preflight, error))?;
-    let plan = Plan::new(args, files, || u64::from_ne_bytes(Masks::new().draw()))
-        .map_err(|obstacle| Refusal::new(Exit::Preflight, obstacle))?;
+    let plan = Plan::new(args, files, || u64::from_ne_bytes(Masks::new().draw()))?;
     let subject = Subject::find(args, &plan)?;
     let started = started();
     let machine = Machine::here([files.before, files.now]);
-    let sources = plan.sources(subject.address);
-    let sources = sources.map_err(|obstacle| Refusal::new(Exit::Preflight, obstacle))?;
+    let sources = plan.sources(subject.address)?;
     let url = subject.target.url();
     let addresses = sources.as_ref().map(|sources| sources.addresses().len());
     let plan = Arc::new(plan);

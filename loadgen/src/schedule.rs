@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::time::{Duration, Instant};
 
 use corecast::base::{Key, Rng};
@@ -13,20 +14,25 @@ use corecast::base::{Key, Rng};
 #[derive(Debug)]
 pub struct Schedule {
     interval: Duration,
+    /// What would be due from then on is not sent.
+    end: Instant,
     due: BinaryHeap<Reverse<(Instant, Key)>>,
 }
 
 impl Schedule {
-    /// A schedule in which every connection sends once in `interval`.
-    pub const fn new(interval: Duration) -> Self {
-        Self { interval, due: BinaryHeap::new() }
+    /// A schedule in which every connection sends once in `interval` until `end`.
+    pub const fn new(interval: Duration, end: Instant) -> Self {
+        Self { interval, end, due: BinaryHeap::new() }
     }
 
     /// Lets `key` send from `start` on; its phase within the interval is drawn from `rng`, so that
     /// the connections do not all speak at once.
     pub fn enter(&mut self, key: Key, start: Instant, rng: &mut Rng) {
         let phase = Duration::from_nanos(rng.below(crate::units::ns(self.interval)));
-        self.due.push(Reverse((start + phase, key)));
+        let first = start + phase;
+        if first < self.end {
+            self.due.push(Reverse((first, key)));
+        }
     }
 
     /// The next message that ought to have left by `now`: whose it is, and when it was due.
@@ -38,19 +44,19 @@ impl Schedule {
         if intended > now {
             return None;
         }
-        // The next due time replaces this one in place: one sift instead of two.
-        *front = Reverse((intended + self.interval, key));
+        let following = intended + self.interval;
+        if following < self.end {
+            // The next due time replaces this one in place: one sift instead of two.
+            *front = Reverse((following, key));
+        } else {
+            PeekMut::pop(front);
+        }
         Some((key, intended))
     }
 
-    /// When the next message is due.
+    /// When the next message is due; `None` when all have been sent.
     pub fn deadline(&self) -> Option<Instant> {
         self.due.peek().map(|Reverse((due, _))| *due)
-    }
-
-    /// Forgets all messages to come.
-    pub fn clear(&mut self) {
-        self.due.clear();
     }
 }
 
@@ -64,7 +70,7 @@ mod tests {
     #[test]
     fn late_messages_are_sent_and_not_skipped() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(INTERVAL);
+        let mut schedule = Schedule::new(INTERVAL, start + 100 * INTERVAL);
         let key = Key::from_bits(1);
         schedule.enter(key, start, &mut Rng::new(1));
         let first = schedule.deadline().unwrap();
@@ -80,13 +86,13 @@ mod tests {
     #[test]
     fn connections_take_turns() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(INTERVAL);
+        let mut schedule = Schedule::new(INTERVAL, start + 2 * INTERVAL);
         let mut rng = Rng::new(2);
         for bits in 0..50 {
             schedule.enter(Key::from_bits(bits), start, &mut rng);
         }
-        let due: Vec<_> = std::iter::from_fn(|| schedule.next(start + 2 * INTERVAL)).collect();
-        assert_eq!(due.len(), 100);
+        let due: Vec<_> = std::iter::from_fn(|| schedule.next(start + 9 * INTERVAL)).collect();
+        assert_eq!((due.len(), schedule.deadline()), (100, None), "exactly two intervals' worth");
         assert!(due.is_sorted_by_key(|(_, intended)| *intended));
         let (first_round, second_round) = due.split_at(50);
         assert!(first_round.iter().zip(second_round).all(|(one, two)| one.0 == two.0));

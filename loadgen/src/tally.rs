@@ -102,6 +102,9 @@ impl Traffic {
 #[derive(Clone, Debug, Default)]
 pub struct Spreads(BTreeMap<(u64, u32), Spread>);
 
+/// How many publications may wait for their last recipient.
+const WAITING_MAX: usize = 10_000;
+
 /// How one publication spread.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Spread {
@@ -120,6 +123,8 @@ impl Spreads {
 
     /// Takes out the publications that have reached `recipients`, or all if that is `None`, and
     /// adds their first and last recipients to the distributions.
+    ///
+    /// Publications that lost a recipient wait in vain; the oldest of too many count as they are.
     pub fn settle(&mut self, recipients: Option<u64>, first: &mut Latency, last: &mut Latency) {
         self.0.retain(|_, spread| {
             let waits = recipients.is_some_and(|recipients| spread.recipients < recipients);
@@ -129,6 +134,11 @@ impl Spreads {
             }
             waits
         });
+        while self.0.len() > WAITING_MAX {
+            let Some((_, spread)) = self.0.pop_first() else { return };
+            first.record_ns(spread.first_ns);
+            last.record_ns(spread.last_ns);
+        }
     }
 
     fn merge(&mut self, other: &Self) {
@@ -162,5 +172,17 @@ mod tests {
         assert_eq!((first.quantile(1.0), last.quantile(1.0)), (Some(10), Some(99)));
         here.settle(None, &mut first, &mut last);
         assert_eq!((first.quantile(0.0), last.quantile(0.0)), (Some(5), Some(5)));
+    }
+
+    #[test]
+    fn publications_do_not_wait_for_ever() {
+        let mut spreads = Spreads::default();
+        for seq in 0..WAITING_MAX as u64 + 5 {
+            spreads.reached(0, seq, Duration::from_nanos(seq));
+        }
+        let (mut first, mut last) = (Latency::default(), Latency::default());
+        spreads.settle(Some(2), &mut first, &mut last);
+        assert_eq!(last.quantile(1.0), Some(4), "the five oldest are settled");
+        assert_eq!(spreads.0.len(), WAITING_MAX);
     }
 }

@@ -37,13 +37,20 @@ impl FromStr for Rate {
             other => return Err(format!("`/{other}` is not a unit of time: use /s, /m or /h")),
         };
         let per_second = scaled(number, &COUNTS)? / seconds;
-        if per_second > 0.0 && per_second <= 1e8 {
+        if (PER_SECOND_MIN..=PER_SECOND_MAX).contains(&per_second) {
             Ok(Self { per_second })
         } else {
-            Err("a rate lies above 0 and up to 100M/s".to_owned())
+            Err("a rate lies between 0.01/h and 100M/s".to_owned())
         }
     }
 }
+
+/// Rates beyond these leave no time between two events, or more than anybody waits.
+const PER_SECOND_MIN: f64 = 0.01 / 3600.0;
+const PER_SECOND_MAX: f64 = 1e8;
+
+/// Longer times are a slip of the keyboard, and could not be added to a moment.
+const SECONDS_MAX: f64 = 366.0 * 86_400.0;
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,7 +71,11 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
 /// Reads a length of time: `30s`, `500ms`, `2m`, `1h`; a bare number is seconds.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let seconds = scaled(text, &SECONDS)?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| format!("`{text}`: {error}"))
+    if seconds <= SECONDS_MAX {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err(format!("`{text}` is longer than a year"))
+    }
 }
 
 /// A suffix and what it multiplies by; the longer of two that fit stands first.
@@ -207,6 +218,7 @@ mod tests {
         }
         assert!(parse_duration("5 fortnights").is_err());
         assert!(parse_duration("1e300").is_err());
+        assert!(parse_duration("8785h").is_err(), "longer than a year");
     }
 
     #[test]
@@ -215,7 +227,7 @@ mod tests {
             let rate: Rate = text.parse().unwrap();
             assert_eq!(rate.interval(), Duration::from_millis(interval_ms), "{text}");
         }
-        for text in ["0", "1/week", "-1/s", "fast"] {
+        for text in ["0", "1/week", "-1/s", "fast", "1e-9/h", "1e9/s", "inf"] {
             assert!(text.parse::<Rate>().is_err(), "{text}");
         }
     }

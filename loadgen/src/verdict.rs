@@ -99,7 +99,7 @@ impl Verdict {
         let objectives = objectives(plan, outcome);
         let validity = validity(plan, outcome, gate);
         let exit = exit(outcome, &objectives, validity.valid || gate.may_be_invalid);
-        let text = sentence(exit, plan, outcome);
+        let text = sentence(exit, plan, outcome, &objectives);
         Self { exit, text, objectives, validity }
     }
 }
@@ -121,12 +121,16 @@ fn exit(outcome: &Outcome, objectives: &[Objective], is_believed: bool) -> Exit 
     }
 }
 
-fn sentence(exit: Exit, plan: &Plan, outcome: &Outcome) -> String {
+fn sentence(exit: Exit, plan: &Plan, outcome: &Outcome, objectives: &[Objective]) -> String {
     let conns = units::count(u64::from(plan.conns));
     let held = units::time(units::ns(outcome.held));
     match exit {
         Exit::Held => format!("PASS: {conns} connections held for {held}, nothing lost"),
-        Exit::Broken => "FAIL: something did not hold (see the objectives)".to_owned(),
+        Exit::Broken => {
+            let broken = objectives.iter().filter(|objective| !objective.pass);
+            let broken: Vec<_> = broken.map(|objective| objective.expr).collect();
+            format!("FAIL: did not hold: {}", broken.join(", "))
+        }
         Exit::Invalid => "INVALID: the generator did not keep pace with itself".to_owned(),
         Exit::Unreachable => "UNREACHABLE: not one connection opened".to_owned(),
         Exit::Interrupted => "INTERRUPTED: what was counted until then".to_owned(),

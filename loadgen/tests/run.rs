@@ -187,6 +187,8 @@ fn what_cannot_be_done_has_an_exit_code_and_a_sentence() {
         ("run".to_owned(), 2, "--conns"),
         (String::new(), 2, "--conns"),
         ("--conns 4G".to_owned(), 2, "not a number"),
+        ("--conns 0".to_owned(), 2, "--conns must be from 1"),
+        ("--conns 2 --scenario broadcast --publishers 3".to_owned(), 2, "--publishers must be"),
         ("--conns 1M --threads 1 ws://127.0.0.1:1/".to_owned(), 3, "connections are not possible"),
         (format!("--conns 1 ws://{unused}/"), 5, "refused"),
         ("--conns 1 --ca /nowhere.pem wss://127.0.0.1:1/".to_owned(), 5, "refused"),

@@ -75,7 +75,8 @@ pub struct Driver<S> {
     attempt: Option<Attempt>,
     /// Connections that have more to read.
     busy: Vec<Key>,
-    schedule: Schedule,
+    /// The messages of the hold, once it has begun.
+    schedule: Option<Schedule>,
     stage: Stage,
     progress: Progress,
     desk: Desk,
@@ -90,10 +91,6 @@ impl<S: Read + Write> Driver<S> {
     pub fn new(part: Part, now: Instant) -> Self {
         let plan = &part.plan;
         let share = plan.share(part.number);
-        let interval = match plan.scenario {
-            Scenario::Idle => Duration::MAX,
-            Scenario::Echo(rate) | Scenario::Broadcast { rate, .. } => rate.interval(),
-        };
         Self {
             ramp: Ramp::new(plan.pace, share, now, part.number, plan.drivers),
             connections: Slab::with_capacity(share as usize),
@@ -101,7 +98,7 @@ impl<S: Read + Write> Driver<S> {
             opening: VecDeque::new(),
             attempt: None,
             busy: Vec::new(),
-            schedule: Schedule::new(interval),
+            schedule: None,
             stage: Stage::Ramp,
             progress: Progress::Ramping,
             desk: Desk::new(),
@@ -170,11 +167,7 @@ impl<S: Read + Write> Driver<S> {
             self.report(now);
             match command {
                 Command::Hold => self.hold(now),
-                Command::Drain => {
-                    self.stage = Stage::Drain;
-                    self.progress = Progress::Hushed;
-                    self.schedule.clear();
-                }
+                Command::Drain => self.stage = Stage::Drain,
                 Command::Settle(published) => self.settle(&published),
                 Command::Quit => self.quit(),
             }
@@ -182,31 +175,35 @@ impl<S: Read + Write> Driver<S> {
         }
     }
 
+    /// Lets every open connection take part in the talk, and its speakers speak until the hold ends.
     fn hold(&mut self, now: Instant) {
         self.stage = Stage::Hold;
-        let senders = match self.part.plan.scenario {
-            Scenario::Idle => None,
-            Scenario::Echo(_) => Some(Senders::Itself),
-            Scenario::Broadcast { publishers, .. } => Some(Senders::Publishers(publishers)),
+        let plan = &self.part.plan;
+        let (senders, rate) = match plan.scenario {
+            Scenario::Idle => (None, None),
+            Scenario::Echo(rate) => (Some(Senders::Itself), Some(rate)),
+            Scenario::Broadcast { publishers, rate } => {
+                (Some(Senders::Publishers(publishers)), Some(rate))
+            }
         };
-        let mut rng = Rng::new(self.part.plan.seed ^ u64::from(self.part.number));
+        let mut rng = Rng::new(plan.seed ^ u64::from(self.part.number));
+        let mut schedule = rate.map(|rate| Schedule::new(rate.interval(), now + plan.hold));
         for key in self.connections.keys() {
             let connection = self.connections.get_mut(key).filter(|it| it.is_open());
             let Some(connection) = connection else { continue };
             let number = connection.number();
             connection.enter_hold(senders.map(|senders| Talk::new(number, senders)));
-            let speaks = match senders {
-                None => false,
-                Some(Senders::Itself) => true,
-                Some(Senders::Publishers(count)) => number < count,
-            };
-            if speaks {
-                self.schedule.enter(key, now, &mut rng);
+            if let Some(schedule) = &mut schedule
+                && senders.is_some_and(|senders| senders.include(number))
+            {
+                schedule.enter(key, now, &mut rng);
             }
         }
+        self.schedule = schedule;
     }
 
     fn settle(&mut self, published: &BTreeMap<u32, u64>) {
+        self.schedule = None;
         let talks = self.connections.iter().filter_map(|(_, connection)| connection.talk());
         self.tally.traffic.audit.lost += talks.map(|talk| talk.missing(published)).sum::<u64>();
         self.progress = Progress::Settled;
@@ -214,7 +211,7 @@ impl<S: Read + Write> Driver<S> {
 
     /// Closes everything. The streams close with a reset, so that no port is held any longer.
     fn quit(&mut self) {
-        self.schedule.clear();
+        self.schedule = None;
         for key in self.connections.keys() {
             let is_open = self.connections.get(key).is_some_and(Connection::is_open);
             let ending = if is_open {
@@ -247,18 +244,34 @@ impl<S: Read + Write> Driver<S> {
 
     /// Sends the messages that are due.
     fn speak(&mut self, now: Instant) {
-        while let Some((key, intended)) = self.schedule.next(now) {
+        let next = |schedule: &mut Option<Schedule>| schedule.as_mut()?.next(now);
+        while let Some((key, intended)) = next(&mut self.schedule) {
             self.with(key, |connection, scene| connection.speak(intended, scene));
         }
     }
 
-    /// Tells the conductor when it is time, and at once when the ramp is done.
+    /// When the next message is due.
+    fn message_due(&self) -> Option<Instant> {
+        self.schedule.as_ref()?.deadline()
+    }
+
+    /// Tells the conductor when it is time, and at once when something has been done with.
     fn report_if_due(&mut self, now: Instant) {
-        if self.progress == Progress::Ramping && self.attempt.is_none() && self.ramp.is_done() {
-            self.progress = Progress::Ramped;
+        let progress = self.advanced();
+        if progress != self.progress || self.report_due <= now {
+            self.progress = progress;
             self.report(now);
-        } else if self.report_due <= now {
-            self.report(now);
+        }
+    }
+
+    /// How far it has come by itself.
+    fn advanced(&self) -> Progress {
+        match (self.progress, self.stage) {
+            (Progress::Ramping, _) if self.attempt.is_none() && self.ramp.is_done() => {
+                Progress::Ramped
+            }
+            (Progress::Ramped, Stage::Drain) if self.message_due().is_none() => Progress::Hushed,
+            (progress, _) => progress,
         }
     }
 
@@ -364,7 +377,7 @@ impl<S: Read + Write> Handler for Driver<S> {
         }
         let opening = self.opening.front().map(|(due, _)| *due);
         let always = self.pulse_due.min(self.report_due);
-        let others = [opening, self.schedule.deadline(), self.ramp.deadline()];
+        let others = [opening, self.message_due(), self.ramp.deadline()];
         others.into_iter().flatten().chain([always]).min()
     }
 

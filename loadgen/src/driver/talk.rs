@@ -16,6 +16,16 @@ pub enum Senders {
     Publishers(u32),
 }
 
+impl Senders {
+    /// Whether connection `number` is to speak.
+    pub const fn include(self, number: u32) -> bool {
+        match self {
+            Self::Itself => true,
+            Self::Publishers(count) => number < count,
+        }
+    }
+}
+
 /// One connection's part in the talk.
 #[derive(Debug)]
 pub struct Talk {
