@@ -66,13 +66,17 @@ impl<S: Stream, V: Service> Worker<S, V> {
     /// Ends a connection that has had its time: with a word where there is one to say.
     fn give_up(&mut self, key: Key, reason: CloseReason) {
         match reason {
-            CloseReason::Unfinished => {
+            CloseReason::Unfinished if self.is_open(key) => {
                 let text = "a message stayed unfinished for too long";
                 self.world.close(key, CloseCode::POLICY, text, reason);
             }
             CloseReason::Request => self.time_out(key),
             _ => self.world.bury(key, reason),
         }
+    }
+
+    fn is_open(&self, key: Key) -> bool {
+        self.world.connections.get(key).is_some_and(|connection| connection.session.is_open())
     }
 
     /// Ends a connection whose request has not come, or could not be granted, in time.
