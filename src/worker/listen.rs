@@ -118,7 +118,13 @@ impl<S: Stream, V: Service> Worker<S, V> {
         loop {
             let Some(connection) = self.world.connections.get_mut(key) else { return };
             match connection.session.next(&mut input, &limits) {
-                Ok(Some(action)) => self.apply(key, action),
+                Ok(Some(action)) => {
+                    // A part that follows is another message's, whose time begins when it does.
+                    if !connection.session.is_unfinished() {
+                        connection.marks.clear(Marks::UNFINISHED);
+                    }
+                    self.apply(key, action);
+                }
                 Ok(None) => return,
                 Err(fault) => return self.refuse(key, fault),
             }
