@@ -197,7 +197,10 @@ fn due<T>(
 
 /// The same for a WebSocket, of which three things may be late.
 fn websocket_due<T>(connection: &Connection<T>, now: Tick, limits: &Limits, jitter_ms: u64) -> Due {
+    // A socket that has just said that it takes bytes again gets them at the end of this turn.
+    let patience = if connection.marks.has(Marks::DIRTY) { now.after(1) } else { now };
     let stalled = connection.outbox.blocked_since().map(|at| at.after_ms(limits.stall_ms_max));
+    let stalled = stalled.map(|end| end.max(patience));
     let unfinished = connection
         .marks
         .has(Marks::UNFINISHED)
