@@ -56,6 +56,10 @@ impl Marks {
     /// A request has been answered: the connection may be idle for longer than a new one.
     pub(super) const ANSWERED: Self = Self(32);
 
+    /// A publication could not be queued, or had been lost: what comes after it must not come
+    /// before the close that says so.
+    pub(super) const SEVERED: Self = Self(64);
+
     pub(super) const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 != 0
     }

@@ -187,16 +187,18 @@ impl<T> World<T> {
         let (mut slow, mut gaps) = (Vec::new(), Vec::new());
         let delivered = hub.deliver(limits.deliveries_per_turn_max, |key, delivery| {
             let Some(connection) = connections.get_mut(key) else { return };
-            if !connection.session.is_open() {
+            if !connection.session.is_open() || connection.marks.has(Marks::SEVERED) {
                 return;
             }
-            match delivery {
+            let severed = match delivery {
                 Delivery::Frame(frame) => match connection.outbox.offer(frame, limits.outbox) {
-                    Offer::Queued => mark_dirty(dirty, key, connection),
-                    Offer::Refused | Offer::Gone => slow.push(key),
+                    Offer::Queued => return mark_dirty(dirty, key, connection),
+                    Offer::Refused | Offer::Gone => &mut slow,
                 },
-                Delivery::Lost(_) => gaps.push(key),
-            }
+                Delivery::Lost(_) => &mut gaps,
+            };
+            connection.marks.set(Marks::SEVERED);
+            severed.push(key);
         });
         self.metrics().deliveries_total.add(delivered as u64);
         for key in slow {
