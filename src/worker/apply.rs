@@ -64,7 +64,9 @@ impl<S: Stream, V: Service> Worker<S, V> {
             return self.upgrade(&incoming);
         }
         let response = self.service.request(&incoming, &mut Context::new(&mut self.world));
-        let is_last = !head.keep_alive() || self.draining.is_some();
+        // Who asks on without reading the answers gets no more of them than anybody else.
+        let is_flooded = self.world.unsaid(key) > self.world.limits.outbox.bytes_max;
+        let is_last = !head.keep_alive() || self.draining.is_some() || is_flooded;
         self.respond(&incoming, &response, is_last);
     }
 

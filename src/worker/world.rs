@@ -132,6 +132,12 @@ impl<T> World<T> {
         }
     }
 
+    /// How many bytes wait for a peer, with those that it is being told now.
+    pub(super) fn unsaid(&self, key: Key) -> usize {
+        let reply = if self.reply.to == Some(key) { self.reply.bytes.len() } else { 0 };
+        self.connections.get(key).map_or(0, |connection| connection.outbox.bytes()) + reply
+    }
+
     /// Gives a connection `ms` milliseconds from now for what it is to do next.
     pub(super) fn wait(&mut self, key: Key, ms: u64) {
         if let Some(connection) = self.connections.get_mut(key) {
