@@ -48,6 +48,8 @@ pub(super) struct Queue {
     /// be written: what the socket refused is what we wait for.
     unsent: VecDeque<u8>,
     frames: VecDeque<Frame>,
+    /// How many frames at the front no clearing takes away.
+    firm: usize,
     bytes: usize,
     /// When the socket last took something.
     moved: Tick,
@@ -59,20 +61,21 @@ impl Outbox {
         if self.bytes() + frame.len() > bound.bytes_max || self.frames() >= bound.frames_max {
             return Offer::Refused;
         }
-        self.push(Frame::clone(frame));
+        match self {
+            Self::Empty => *self = Self::One(Frame::clone(frame)),
+            Self::One(_) | Self::Many(_) => self.queue().push(Frame::clone(frame)),
+        }
         Offer::Queued
     }
 
-    /// Queues `frame` whatever waits already: a close, which is the last one.
+    /// Queues `frame` whatever waits already, and lets no clearing take it away if all before it
+    /// are such frames: an answer of HTTP, the 101, a close.
     pub(super) fn push(&mut self, frame: Frame) {
-        match self {
-            Self::Empty => *self = Self::One(frame),
-            Self::One(_) | Self::Many(_) => {
-                let queue = self.queue();
-                queue.bytes += frame.len();
-                queue.frames.push_back(frame);
-            }
+        let queue = self.queue();
+        if queue.firm == queue.frames.len() {
+            queue.firm += 1;
         }
+        queue.push(frame);
     }
 
     /// Moves the frames that come next to `out`, as many as keep it below `bytes_max`, but one at
@@ -123,17 +126,19 @@ impl Outbox {
         self.shrink();
     }
 
-    /// Forgets every frame that has not been begun. Returns how many.
+    /// Forgets every frame that has not been begun, but for those that were
+    /// [pushed](Self::push). Returns how many.
     pub(super) fn clear(&mut self) -> usize {
         let frames = self.frames();
         match self {
-            Self::Many(queue) if !queue.unsent.is_empty() => {
-                queue.frames = VecDeque::new();
-                queue.bytes = queue.unsent.len();
+            Self::Many(queue) => {
+                queue.frames.truncate(queue.firm);
+                queue.bytes = queue.counted();
+                self.shrink();
             }
-            _ => *self = Self::Empty,
+            Self::Empty | Self::One(_) => *self = Self::Empty,
         }
-        frames
+        frames - self.frames()
     }
 
     /// Whether the socket has refused bytes and not asked for them since.
@@ -199,6 +204,11 @@ impl Outbox {
 }
 
 impl Queue {
+    fn push(&mut self, frame: Frame) {
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+    }
+
     fn gather(&mut self, out: &mut Vec<u8>, bytes_max: usize) {
         while let Some(frame) = self.frames.pop_front() {
             if !out.is_empty() && out.len() + frame.len() > bytes_max {
@@ -206,6 +216,7 @@ impl Queue {
                 return;
             }
             self.bytes -= frame.len();
+            self.firm = self.firm.saturating_sub(1);
             out.extend_from_slice(&frame);
         }
     }
@@ -255,7 +266,7 @@ mod tests {
     fn what_a_socket_refused_is_kept_before_everything_else_and_survives_a_clearing() {
         let mut outbox = Outbox::default();
         outbox.keep(b"ab", Tick(4));
-        outbox.push(frame(b"later"));
+        assert_eq!(outbox.offer(&frame(b"later"), BOUND), Offer::Queued);
         assert_eq!(outbox.clear(), 1);
         outbox.push(frame(b"last"));
         assert_eq!((outbox.unsent(), outbox.blocked_since()), (&b"ab"[..], Some(Tick(4))));
@@ -263,6 +274,20 @@ mod tests {
         let mut out = Vec::new();
         outbox.gather(&mut out, 100);
         assert_eq!((out.as_slice(), outbox.is_empty()), (&b"last"[..], true));
+    }
+
+    #[test]
+    fn an_answer_that_waits_for_the_socket_survives_a_clearing() {
+        let mut outbox = Outbox::default();
+        outbox.keep(b"ab", Tick(4));
+        outbox.push(frame(b"101"));
+        assert_eq!(outbox.offer(&frame(b"later"), BOUND), Offer::Queued);
+        assert_eq!(outbox.clear(), 1);
+        outbox.push(frame(b"close"));
+        outbox.consume(2, Tick(5));
+        let mut out = Vec::new();
+        outbox.gather(&mut out, 100);
+        assert_eq!((out.as_slice(), outbox.is_empty()), (&b"101close"[..], true));
     }
 
     #[test]
