@@ -210,6 +210,11 @@ impl Labelled {
         }
     }
 
+    /// The sum over all reasons.
+    pub fn total(&self) -> u64 {
+        self.counters.iter().map(Counter::get).sum()
+    }
+
     fn encode(&self, page: &mut Page, worker: usize) {
         for (reason, counter) in self.reasons.iter().zip(&self.counters) {
             page.sample("", worker, Some(("reason", reason)), counter.get());

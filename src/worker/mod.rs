@@ -227,13 +227,15 @@ impl<S: Stream, V: Service> Worker<S, V> {
         if cfg!(debug_assertions) {
             let metrics = self.world.metrics();
             let live = self.world.connections.len() as u64;
-            assert_eq!(
-                metrics.connections.get(),
-                live,
-                "opened minus closed are not the live ones"
-            );
+            let opened = metrics.connections_opened_total.get();
+            let closed = metrics.connections_closed_total.total();
+            assert_eq!(opened - closed, live, "opened minus closed are not the live ones");
+            assert_eq!(metrics.connections.get(), live, "a live connection is not counted");
             assert!(self.world.gone.is_empty(), "a connection that has ended is still there");
             assert!(self.world.reply.bytes.is_empty(), "something said was not written");
+            let bound = self.world.limits.outbox;
+            let mut connections = self.world.connections.iter();
+            assert!(connections.all(|(_, connection)| connection.outbox.is_within(bound)));
             self.world.hub.check_invariants();
         }
     }

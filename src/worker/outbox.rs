@@ -17,6 +17,9 @@ pub enum Offer {
     Gone,
 }
 
+/// The longest close, with its header.
+const CLOSE_BYTES_MAX: usize = 127;
+
 /// How much may wait for one peer.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
@@ -175,6 +178,14 @@ impl Outbox {
             Self::One(_) => 1,
             Self::Many(queue) => queue.frames.len(),
         }
+    }
+
+    /// Whether no more was queued than `bound` allows, beside answers and a close.
+    pub(super) fn is_within(&self, bound: Bound) -> bool {
+        let Self::Many(queue) = self else { return true };
+        let loose = queue.frames.iter().skip(queue.firm);
+        let bytes: usize = loose.clone().map(|frame| frame.len()).sum();
+        bytes <= bound.bytes_max + CLOSE_BYTES_MAX && loose.len() <= bound.frames_max + 1
     }
 
     fn queue(&mut self) -> &mut Queue {
