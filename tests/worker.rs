@@ -14,7 +14,7 @@ use corecast::base::{Handler, Key, Origin, Readiness, Request, Wake};
 use corecast::hub::{TopicName, WorkerId};
 use corecast::worker::mesh::{Handle, mesh};
 use corecast::worker::metrics::{Metrics, MetricsSet};
-use corecast::worker::{Context, Incoming, Kind, Limits, Service, Setup, Verdict, Worker};
+use corecast::worker::{Bound, Context, Incoming, Kind, Limits, Service, Setup, Verdict, Worker};
 use corecast::ws::{
     CloseCode, CloseFrame, Decoder, Event, MaskKey, Message, Opcode, Role, encoder,
 };
@@ -148,6 +148,10 @@ impl Client {
         let mut frame = Vec::new();
         encoder::encode_masked(&mut frame, opcode, payload, MaskKey([7, 8, 9, 10]));
         self.pipe.write_all(&frame).unwrap();
+    }
+
+    fn say_raw(&mut self, bytes: &[u8]) {
+        self.pipe.write_all(bytes).unwrap();
     }
 
     /// What has arrived, as frames: opcode and payload.
@@ -292,6 +296,77 @@ fn a_request_that_never_ends_is_answered_with_408_in_time() {
     assert!(client.pipe.drain().starts_with(b"HTTP/1.1 408 "));
     bench.pass(2_500);
     assert_eq!(bench.metrics.connections.get(), 0);
+}
+
+#[test]
+fn who_asks_on_without_reading_gets_a_last_answer() {
+    let outbox = Bound { bytes_max: 1_000, frames_max: 9 };
+    let mut bench = Bench::new(Limits { outbox, ..Limits::default() });
+    let mut client = bench.connect();
+    client.pipe.set_capacity(0);
+    client.pipe.write_all(&b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n".repeat(500)).unwrap();
+    bench.tell(&client);
+    client.pipe.set_capacity(1 << 20);
+    bench.tell(&client);
+    let answers = String::from_utf8(client.pipe.drain()).unwrap();
+    assert!((1_000..1_100).contains(&answers.len()), "{}", answers.len());
+    assert_eq!(answers.matches("Connection: close").count(), 1);
+}
+
+#[test]
+fn messages_that_never_pause_are_not_one_that_never_ends() {
+    let mut bench = Bench::new(Limits::default());
+    let mut client = bench.socket("/echo");
+    let mut frame = Vec::new();
+    encoder::encode_masked(&mut frame, Opcode::Ping, b"Hello", MaskKey([7, 8, 9, 10]));
+    let (front, back) = frame.split_at(3);
+    client.pipe.write_all(front).unwrap();
+    for _ in 0..15 {
+        client.say_raw(back);
+        client.say_raw(front);
+        bench.tell(&client);
+        bench.pass(1_000);
+        assert_eq!(client.hear(), [Event::Pong(b"Hello".to_vec().into())]);
+    }
+    bench.pass(10_000);
+    assert_eq!(client.close_code(), Some(CloseCode::POLICY));
+}
+
+#[test]
+fn a_late_message_whose_sender_agrees_but_stays_is_dropped() {
+    let mut bench = Bench::new(Limits::default());
+    let mut client = bench.socket("/echo");
+    client.say_raw(b"\x01\x80\0\0\0\0");
+    bench.tell(&client);
+    bench.pass(10_125);
+    assert_eq!(client.close_code(), Some(CloseCode::POLICY));
+    client.say(Opcode::Close, b"");
+    bench.tell(&client);
+    assert_eq!(bench.metrics.connections.get(), 1);
+    bench.pass(2_250);
+    assert_eq!(bench.metrics.connections.get(), 0);
+}
+
+#[test]
+fn a_101_that_waits_for_the_socket_goes_before_the_close_of_a_slow_reader() {
+    let outbox = Bound { bytes_max: 600, frames_max: 9 };
+    let mut bench = Bench::new(Limits { outbox, ..Limits::default() });
+    let mut client = bench.connect();
+    client.pipe.set_capacity(0);
+    client.say_raw(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+    bench.tell(&client);
+    client.say_raw(
+        b"GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    client.say(Opcode::Text, &[b'a'; 1_000]);
+    bench.tell(&client);
+    client.pipe.set_capacity(1 << 20);
+    bench.tell(&client);
+    let said = client.pipe.drain();
+    let text = String::from_utf8_lossy(&said);
+    assert!(text.contains("HTTP/1.1 404 ") && text.contains("HTTP/1.1 101 "), "{text}");
+    assert!(text.ends_with("reading too slowly"), "{text}");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! A connection in memory: two ends, a bounded buffer each way, and the faults of a network.
-
-// Each test uses the faults it needs.
-#![allow(dead_code, clippy::indexing_slicing)]
+// Each test uses the faults it needs, which are independent of each other.
+#![allow(dead_code, clippy::struct_excessive_bools)]
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -11,15 +10,35 @@ use std::rc::Rc;
 use corecast::base::Stream;
 
 /// One direction of a connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Lane {
     bytes: VecDeque<u8>,
     /// What the lane holds before a writer has to wait.
     capacity: usize,
     /// The most that one read or write moves.
     chunk: usize,
+    /// Whether a full lane takes bytes all the same, and loses them.
+    leaks: bool,
+    /// Whether the next read or write is interrupted.
+    interrupts: bool,
+    /// Whether the last write was not taken whole.
+    owes: bool,
     finished: bool,
+    /// Whether the writer has let go of the connection.
+    dropped: bool,
     reset: bool,
+}
+
+impl Lane {
+    fn check(&mut self) -> io::Result<()> {
+        if self.reset {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
+        if std::mem::take(&mut self.interrupts) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        Ok(())
+    }
 }
 
 /// One end of a connection in memory. Never blocks.
@@ -35,9 +54,8 @@ impl Pipe {
     /// Both ends of a connection whose directions hold `capacity` bytes each.
     pub(crate) fn pair(capacity: usize) -> (Self, Self) {
         let lane = || {
-            let chunk = usize::MAX;
-            let bytes = VecDeque::new();
-            Rc::new(RefCell::new(Lane { bytes, capacity, chunk, finished: false, reset: false }))
+            let lane = Lane { capacity, chunk: usize::MAX, ..Lane::default() };
+            Rc::new(RefCell::new(lane))
         };
         let (there, back) = (lane(), lane());
         let end = |incoming: &Rc<RefCell<Lane>>, outgoing: &Rc<RefCell<Lane>>| Self {
@@ -65,9 +83,25 @@ impl Pipe {
         self.outgoing.borrow_mut().reset = true;
     }
 
+    /// Interrupts the other end's next read and its next write.
+    pub(crate) fn interrupt(&self) {
+        self.incoming.borrow_mut().interrupts = true;
+        self.outgoing.borrow_mut().interrupts = true;
+    }
+
+    /// Makes this end lose what there is no room for, instead of waiting.
+    pub(crate) fn leak(&self) {
+        self.outgoing.borrow_mut().leaks = true;
+    }
+
     /// How many bytes wait to be read here.
     pub(crate) fn readable(&self) -> usize {
         self.incoming.borrow().bytes.len()
+    }
+
+    /// How many bytes the other end has not read yet.
+    pub(crate) fn unread(&self) -> usize {
+        self.outgoing.borrow().bytes.len()
     }
 
     /// Whether the other end has ended its writing.
@@ -76,16 +110,35 @@ impl Pipe {
         lane.finished || lane.reset
     }
 
+    /// Whether the other end has let go of the connection.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.incoming.borrow().dropped
+    }
+
+    /// Whether the last write of the other end was not taken whole.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.incoming.borrow().owes
+    }
+
     /// Reads all that waits.
     pub(crate) fn drain(&self) -> Vec<u8> {
-        self.incoming.borrow_mut().bytes.drain(..).collect()
+        self.take(usize::MAX)
+    }
+
+    /// Reads what waits, `len` bytes at most.
+    pub(crate) fn take(&self, len: usize) -> Vec<u8> {
+        let mut lane = self.incoming.borrow_mut();
+        let len = len.min(lane.bytes.len());
+        lane.bytes.drain(..len).collect()
     }
 }
 
 impl Drop for Pipe {
     fn drop(&mut self) {
         if Rc::strong_count(&self.alive) == 1 {
-            self.outgoing.borrow_mut().finished = true;
+            let mut lane = self.outgoing.borrow_mut();
+            lane.finished = true;
+            lane.dropped = true;
         }
     }
 }
@@ -93,9 +146,7 @@ impl Drop for Pipe {
 impl Read for Pipe {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let mut lane = self.incoming.borrow_mut();
-        if lane.reset {
-            return Err(ErrorKind::ConnectionReset.into());
-        }
+        lane.check()?;
         if lane.bytes.is_empty() && !lane.finished {
             return Err(ErrorKind::WouldBlock.into());
         }
@@ -109,16 +160,22 @@ impl Read for Pipe {
 
 impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut lane = self.outgoing.borrow_mut();
-        if lane.reset {
-            return Err(ErrorKind::ConnectionReset.into());
+        if self.is_dropped() {
+            return Err(ErrorKind::BrokenPipe.into());
         }
+        let mut lane = self.outgoing.borrow_mut();
+        lane.check()?;
         let free = lane.capacity.saturating_sub(lane.bytes.len());
         let len = bytes.len().min(free).min(lane.chunk);
+        if lane.leaks {
+            lane.bytes.extend(bytes.iter().take(len));
+            return Ok(bytes.len());
+        }
+        lane.owes = len < bytes.len();
         if len == 0 && !bytes.is_empty() {
             return Err(ErrorKind::WouldBlock.into());
         }
-        lane.bytes.extend(&bytes[..len]);
+        lane.bytes.extend(bytes.iter().take(len));
         Ok(len)
     }
 

@@ -1,0 +1,191 @@
+//! Between workers: the mesh of the core, with a carrier on each way who may be as slow as he
+//! likes, but keeps the order.
+//!
+//! ```text
+//!  worker i -- Door of mesh i --> inbox j of mesh i == carrier ==> Door of the mesh --> worker j
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use corecast::base::Wake;
+use corecast::hub::WorkerId;
+use corecast::worker::mesh::{Batch, Door, Handle, Mailbox, Post, ShardMessage, mesh};
+
+use crate::plant::Plant;
+
+/// Batches an inbox of the core holds. What is not to be there is filled with empty ones.
+const INBOX_BATCHES: usize = 512;
+
+/// Every how many batches a carrier fails, if he has been told to.
+const FAILURE: u64 = 7;
+
+/// A waker that remembers that it was called.
+#[derive(Debug, Default)]
+pub struct Bell {
+    rung: AtomicBool,
+    is_deaf: bool,
+}
+
+impl Bell {
+    pub fn is_rung(&self) -> bool {
+        self.rung.load(Ordering::Relaxed)
+    }
+
+    pub fn quiet(&self) {
+        self.rung.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Wake for Bell {
+    fn wake(&self) {
+        self.rung.store(!self.is_deaf, Ordering::Relaxed);
+    }
+}
+
+/// What a worker is connected by.
+pub struct Ends {
+    pub mailbox: Mailbox,
+    pub doors: Vec<Door>,
+    pub bell: Arc<Bell>,
+}
+
+/// The ways from each worker to each other.
+pub struct Carriers {
+    ways: Vec<Way>,
+    pub handle: Handle,
+    plant: Plant,
+    carried: u64,
+}
+
+/// The way from one worker to another.
+pub struct Way {
+    pub to: usize,
+    mailbox: Mailbox,
+    /// A way into that mailbox, to fill it.
+    filling: Option<Door>,
+    target: Door,
+    /// A batch that another one is to overtake.
+    held: Option<Batch>,
+}
+
+impl Carriers {
+    /// Connects workers whose mailboxes hold `batches` batches.
+    pub fn new(workers: usize, batches: usize, plant: Plant) -> (Self, Vec<Ends>) {
+        let is_deaf = plant == Plant::ForgottenWake;
+        let ring = || Arc::new(Bell { is_deaf, ..Bell::default() });
+        let bells: Vec<_> = (0..workers).map(|_| ring()).collect();
+        let (real, handle) = mesh(wakers(&bells));
+        let mut ways = Vec::new();
+        let mut all_doors = Vec::new();
+        for from in 0..workers {
+            let silent: Vec<_> = (0..workers).map(|_| Arc::new(Bell::default())).collect();
+            let (ends, _) = mesh(wakers(&silent));
+            let targets = &real[from].1;
+            let (mailboxes, mut doors): (Vec<_>, Vec<_>) = ends.into_iter().unzip();
+            for (to, mailbox) in mailboxes.into_iter().enumerate().filter(|(to, _)| *to != from) {
+                let target = lead(targets, to).expect("a door to each other worker");
+                let filling = lead(&doors[from], to).filter(|_| batches < INBOX_BATCHES);
+                let way = Way { to, mailbox, filling, target, held: None };
+                way.fill(INBOX_BATCHES.saturating_sub(batches));
+                ways.push(way);
+            }
+            all_doors.push(std::mem::take(&mut doors[from]));
+        }
+        let ends = real.into_iter().zip(all_doors).zip(bells);
+        let ends = ends.map(|(((mailbox, _), doors), bell)| Ends { mailbox, doors, bell });
+        (Self { ways, handle, plant, carried: 0 }, ends.collect())
+    }
+
+    pub fn len(&self) -> usize {
+        self.ways.len()
+    }
+
+    /// Carries the next batch of one way. Returns to whom, if there was one.
+    pub fn carry(&mut self, way: usize) -> Option<usize> {
+        let way = self.ways.get_mut(way)?;
+        let batch = way.next()?;
+        self.carried += 1;
+        way.hand_over(batch, self.plant, self.carried.is_multiple_of(FAILURE));
+        Some(way.to)
+    }
+
+    /// From now on mailboxes have room.
+    pub fn widen(&mut self) {
+        for way in &mut self.ways {
+            if way.filling.is_some() {
+                way.unfill();
+            }
+        }
+    }
+}
+
+impl Way {
+    fn fill(&self, batches: usize) {
+        for _ in 0..batches {
+            self.refill();
+        }
+    }
+
+    fn refill(&self) {
+        if let Some(door) = &self.filling {
+            let empty = Batch { from: WorkerId::new(0), mail: Vec::new() };
+            assert!(matches!(door.post(empty), Post::Taken { .. }), "it was taken out just now");
+        }
+    }
+
+    /// The next batch that is no filling.
+    fn next(&self) -> Option<Batch> {
+        for _ in 0..INBOX_BATCHES {
+            let batch = self.mailbox.take()?;
+            if !batch.mail.is_empty() {
+                return Some(batch);
+            }
+            self.refill();
+        }
+        None
+    }
+
+    /// Takes all filling out.
+    fn unfill(&mut self) {
+        let door = self.filling.take().expect("it was filled");
+        let all: Vec<_> = std::iter::from_fn(|| self.mailbox.take()).collect();
+        for batch in all.into_iter().filter(|batch| !batch.mail.is_empty()) {
+            assert!(matches!(door.post(batch), Post::Taken { .. }), "there is room");
+        }
+    }
+
+    fn hand_over(&mut self, mut batch: Batch, plant: Plant, fails: bool) {
+        match plant {
+            Plant::LostBatch if fails => return,
+            Plant::DoubledBatch if fails => {
+                self.post(Batch { from: batch.from, mail: batch.mail.clone() });
+            }
+            Plant::OvertakingBatch if fails && self.held.is_none() => {
+                self.held = Some(batch);
+                return;
+            }
+            Plant::UntoldLoss => {
+                batch.mail.retain(|message| !matches!(message, ShardMessage::Lost { .. }));
+            }
+            _ => {}
+        }
+        self.post(batch);
+        if let Some(held) = self.held.take() {
+            self.post(held);
+        }
+    }
+
+    /// A worker of a history is never so far behind that its mailbox is full.
+    fn post(&self, batch: Batch) {
+        let _ = self.target.post(batch);
+    }
+}
+
+fn wakers(bells: &[Arc<Bell>]) -> Vec<Arc<dyn Wake>> {
+    bells.iter().map(|bell| Arc::clone(bell) as Arc<dyn Wake>).collect()
+}
+
+fn lead(doors: &[Door], to: usize) -> Option<Door> {
+    doors.iter().find(|door| door.to().index() == to).cloned()
+}

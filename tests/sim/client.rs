@@ -1,0 +1,263 @@
+//! A client: what it has said, and what it is owed for it.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use corecast::base::Map;
+use corecast::ws::handshake::ClientHandshake;
+use corecast::ws::{Decoder, FrameHeader, MaskKey, Opcode, Role, unmask};
+
+use crate::journal::{Conn, Journal};
+use crate::plan::usize_of;
+use crate::wire::Wire;
+use crate::words::Words;
+
+/// One connection after the other.
+pub struct Client {
+    pub conn: Conn,
+    pub wire: Option<Wire>,
+    pub phase: Phase,
+    /// What has been read and not understood yet.
+    pub inbox: Vec<u8>,
+    /// The rest of a message that has been begun.
+    pub tail: Vec<u8>,
+    /// It reads nothing before then.
+    pub stalled_until: Option<Instant>,
+    /// Whether it leaves a close unanswered and the connection open.
+    pub rude: bool,
+    pub faults: Faults,
+    /// What it is owed.
+    pub answers: VecDeque<String>,
+    pub echoes: VecDeque<String>,
+    pub pongs: VecDeque<Vec<u8>>,
+    pub topics: Map<u64, Subscription>,
+    /// The topics of the upgrade in hand.
+    pub wanted: Vec<u64>,
+    /// Whether a close has come.
+    pub is_dismissed: bool,
+    /// When it began to ask for something over HTTP.
+    pub asked_at: Option<Instant>,
+    pub masks_off: bool,
+    seq: u64,
+}
+
+/// What a connection is, as far as its client has seen.
+pub enum Phase {
+    /// Not connected.
+    Away,
+    /// HTTP, with the handshake that is under way.
+    Http(Option<Box<ClientHandshake>>),
+    WebSocket(Decoder),
+}
+
+/// What a client has done that excuses what the server does to it.
+#[allow(clippy::struct_excessive_bools)] // each is a fact, and they are independent
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Faults {
+    /// It has reset the connection, or ended its writing.
+    pub broken: bool,
+    /// It has sent what is no protocol.
+    pub garbage: bool,
+    /// It has closed.
+    pub closed: bool,
+    /// Something asked the server to close it.
+    pub bye: bool,
+}
+
+/// What a client has seen of a topic.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Subscription {
+    /// Publications that each worker had accepted when the subscription was answered.
+    pub answered: Option<[u64; OUTSIDE + 1]>,
+    /// The number that must come next from each worker, once one has come.
+    pub next: [Option<u64>; OUTSIDE + 1],
+    pub leaving: bool,
+}
+
+/// The place of publications from outside all workers, behind the workers'.
+pub const OUTSIDE: usize = 4;
+
+impl Client {
+    pub fn away() -> Self {
+        Self {
+            conn: 0,
+            wire: None,
+            phase: Phase::Away,
+            inbox: Vec::new(),
+            tail: Vec::new(),
+            stalled_until: None,
+            rude: false,
+            faults: Faults::default(),
+            answers: VecDeque::new(),
+            echoes: VecDeque::new(),
+            pongs: VecDeque::new(),
+            topics: Map::default(),
+            wanted: Vec::new(),
+            is_dismissed: false,
+            asked_at: None,
+            masks_off: false,
+            seq: 0,
+        }
+    }
+
+    /// A client that has just connected.
+    pub fn connected(conn: Conn, wire: Wire) -> Self {
+        let asked_at = Some(wire.delivered_at);
+        let phase = Phase::Http(None);
+        Self { conn, wire: Some(wire), phase, asked_at, ..Self::away() }
+    }
+
+    /// Whether it is a WebSocket that nobody has closed or broken.
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::WebSocket(_))
+            && !self.is_dismissed
+            && self.faults == Faults::default()
+    }
+
+    pub fn is_away(&self) -> bool {
+        matches!(self.phase, Phase::Away)
+    }
+
+    /// Whether it may still say something that it wants to be answered.
+    pub fn may_speak(&self) -> bool {
+        !self.faults.closed && !self.faults.broken && !self.faults.garbage
+    }
+
+    /// Puts bytes on their way.
+    pub fn write(&mut self, bytes: &[u8], whole: bool) {
+        if let Some(wire) = &mut self.wire {
+            wire.write(bytes, whole);
+        }
+    }
+
+    /// Says the rest of what it has begun.
+    pub fn finish_message(&mut self) {
+        let tail = std::mem::take(&mut self.tail);
+        if !tail.is_empty() {
+            self.write(&tail, true);
+        }
+    }
+
+    pub fn next_seq(&mut self) -> u64 {
+        self.seq += 1;
+        self.seq
+    }
+
+    /// Asks for something over plain HTTP.
+    pub fn request(&mut self, body: usize) {
+        let seq = self.next_seq();
+        let path = format!("/n/{}/{seq}", self.conn);
+        let body = "b".repeat(body);
+        let head = match body.len() {
+            0 => format!("GET {path} HTTP/1.1\r\nHost: sim\r\n\r\n"),
+            len => format!("POST {path} HTTP/1.1\r\nHost: sim\r\nContent-Length: {len}\r\n\r\n"),
+        };
+        self.answers.push_back(format!("{path} {body}"));
+        self.write(format!("{head}{body}").as_bytes(), true);
+    }
+
+    /// Asks to become a WebSocket that is subscribed to `topics`.
+    pub fn upgrade(&mut self, topics: Vec<u64>) {
+        let list: Vec<_> = topics.iter().map(u64::to_string).collect();
+        let target = format!("/ws/{}/{}", self.conn, list.join(","));
+        let handshake = ClientHandshake::new([7; 16], "sim", &target, &[], &[]);
+        let mut bytes = Vec::new();
+        handshake.encode(&mut bytes);
+        self.write(&bytes, true);
+        self.wanted = topics;
+        self.phase = Phase::Http(Some(Box::new(handshake)));
+    }
+
+    /// Says a message in `frames` frames, with a ping between the first two if there are two, and
+    /// keeps the last `kept` bytes for later.
+    pub fn say(&mut self, words: Words, filler: usize, frames: usize, kept: usize) {
+        let text = words.say(filler);
+        if let Words::Echo { .. } = words {
+            self.echoes.push_back(text.clone());
+        }
+        let mut bytes = Vec::new();
+        let part = text.len().div_ceil(frames);
+        for (place, payload) in text.as_bytes().chunks(part).enumerate() {
+            let opcode = if place == 0 { Opcode::Text } else { Opcode::Continuation };
+            let fin = (place + 1) * part >= text.len();
+            self.encode(&mut bytes, fin, opcode, payload);
+            if place == 0 && !fin {
+                self.encode(&mut bytes, true, Opcode::Ping, b"between");
+                self.pongs.push_back(b"between".to_vec());
+            }
+        }
+        let kept = bytes.split_off(bytes.len() - kept.min(bytes.len()));
+        self.write(&bytes, kept.is_empty());
+        self.tail = kept;
+    }
+
+    /// Says a control frame.
+    pub fn control(&mut self, opcode: Opcode, payload: &[u8]) {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes, true, opcode, payload);
+        self.write(&bytes, true);
+        match opcode {
+            Opcode::Ping => self.pongs.push_back(payload.to_vec()),
+            Opcode::Close => self.faults.closed = true,
+            _ => {}
+        }
+    }
+
+    /// Appends one frame as a client sends it.
+    fn encode(&self, out: &mut Vec<u8>, fin: bool, opcode: Opcode, payload: &[u8]) {
+        let key = MaskKey([1, 0x20, self.conn.to_le_bytes()[0], 0xF3]);
+        let payload_len = payload.len() as u64;
+        let header = FrameHeader { fin, opcode, mask: Some(key), payload_len }.encode();
+        out.extend_from_slice(header.as_slice());
+        let mut payload = payload.to_vec();
+        let (front, back) = payload.split_at_mut(payload_len.div_ceil(2).try_into().unwrap());
+        unmask(front, key, 0);
+        unmask(back, key, front.len() + usize::from(self.masks_off && front.len() > 16));
+        out.extend_from_slice(&payload);
+    }
+
+    /// Notes that a subscription was answered: what is published from now on must come.
+    pub fn subscribed(&mut self, topic: u64, journal: &Journal) {
+        let subscription = self.topics.entry(topic).or_default();
+        subscription.answered = Some(std::array::from_fn(|worker| journal.count(topic, worker)));
+    }
+
+    /// Becomes a WebSocket, whose subscriptions count from now on.
+    pub fn open(&mut self, journal: &Journal) {
+        self.phase = Phase::WebSocket(Decoder::new(Role::Client));
+        for topic in std::mem::take(&mut self.wanted) {
+            self.subscribed(topic, journal);
+        }
+    }
+
+    /// Lets go of the connection.
+    pub fn leave(&mut self) {
+        *self = Self { seq: self.seq, ..Self::away() };
+    }
+
+    /// Whether it reads nothing now.
+    pub fn is_stalled(&self, now: Instant) -> bool {
+        self.stalled_until.is_some_and(|until| now < until)
+    }
+}
+
+/// What is no HTTP and what is no WebSocket, each of its own kind.
+pub fn garbage(kind: u64, message_bytes_max: usize) -> Vec<u8> {
+    match kind {
+        0 => b"\x81\x01a".to_vec(),
+        1 => b"\xF1\x81\x00\x00\x00\x00a".to_vec(),
+        2 => b"\x83\x81\x00\x00\x00\x00a".to_vec(),
+        3 => b"\x81\x82\x00\x00\x00\x00\xC3\x28".to_vec(),
+        4 => b"\x80\x81\x00\x00\x00\x00a".to_vec(),
+        5 => b"\x88\x82\x00\x00\x00\x00\x03\xED".to_vec(),
+        6 => b"\x09\x80\x00\x00\x00\x00".to_vec(),
+        _ => {
+            let payload_len = message_bytes_max as u64 + 1;
+            let mask = Some(MaskKey([0; 4]));
+            let header = FrameHeader { fin: true, opcode: Opcode::Binary, mask, payload_len };
+            let mut bytes = header.encode().as_slice().to_vec();
+            bytes.resize(bytes.len() + usize_of(payload_len), 0);
+            bytes
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! One worker and the loop that drives it, slowed down to single steps.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use corecast::base::{Handler, Key, Origin, Readiness, Request};
+use corecast::worker::Worker;
+use corecast::worker::metrics::Metrics;
+
+use crate::carriers::Bell;
+use crate::hear::Violation;
+use crate::pipe::Pipe;
+use crate::service::Subject;
+
+/// A worker, as its loop sees it.
+#[allow(clippy::struct_excessive_bools)] // each is a fact, and they are independent
+pub struct Core {
+    /// `None` after it has left its loop.
+    worker: Option<Worker<Pipe, Subject>>,
+    pub bell: Arc<Bell>,
+    metrics: Arc<Metrics>,
+    /// Whether it said that it may block, and nothing has happened since.
+    is_asleep: bool,
+    /// Whether a connection was opened since the last turn.
+    is_called: bool,
+    pub is_accepting: bool,
+    /// Whether its loop forgets to wake it in time.
+    oversleeps: bool,
+}
+
+impl Core {
+    pub fn new(
+        worker: Worker<Pipe, Subject>,
+        bell: Arc<Bell>,
+        metrics: Arc<Metrics>,
+        oversleeps: bool,
+    ) -> Self {
+        Self {
+            worker: Some(worker),
+            bell,
+            metrics,
+            is_asleep: false,
+            is_called: false,
+            is_accepting: true,
+            oversleeps,
+        }
+    }
+
+    pub fn open(&mut self, pipe: Pipe, origin: Origin, now: Instant) -> Option<Key> {
+        self.is_called = true;
+        self.worker.as_mut()?.open(pipe, origin, now)
+    }
+
+    pub fn ready(&mut self, key: Key, readiness: Readiness, now: Instant) {
+        if let Some(worker) = &mut self.worker {
+            worker.ready(key, readiness, now);
+        }
+    }
+
+    /// Takes a turn, and does what it asks for.
+    pub fn turn(&mut self, now: Instant) -> Result<(), Violation> {
+        let Some(worker) = &mut self.worker else { return Ok(()) };
+        self.bell.quiet();
+        self.is_called = false;
+        worker.turn(now);
+        let mut exits = false;
+        while let Some(request) = worker.poll_request() {
+            match request {
+                Request::StopAccepting => self.is_accepting = false,
+                Request::Exit => exits = true,
+                Request::Connect { .. } => return Err("a worker wants to connect".to_owned()),
+            }
+        }
+        self.is_asleep = worker.may_sleep();
+        if exits {
+            self.worker = None;
+        }
+        self.check()
+    }
+
+    /// Whether the loop would give it a turn without any readiness.
+    pub fn is_due(&self, now: Instant) -> bool {
+        let Some(worker) = &self.worker else { return false };
+        let is_late = worker.deadline().is_some_and(|deadline| deadline <= now);
+        !self.is_asleep || self.is_called || self.bell.is_rung() || (is_late && !self.oversleeps)
+    }
+
+    pub const fn has_exited(&self) -> bool {
+        self.worker.is_none()
+    }
+
+    /// How many connections it counts.
+    pub fn connections(&self) -> u64 {
+        self.metrics.connections.get()
+    }
+
+    /// Holds what must be after mail has been put into its mailbox.
+    pub fn check_woken(&self) -> Result<(), Violation> {
+        if self.is_asleep && !self.bell.is_rung() && self.worker.is_some() {
+            return Err("a worker sleeps over its mail".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Holds what must be after every turn.
+    fn check(&self) -> Result<(), Violation> {
+        let metrics = &self.metrics;
+        let opened = metrics.connections_opened_total.get();
+        let closed = metrics.connections_closed_total.total();
+        let live = metrics.connections.get();
+        if opened - closed != live {
+            return Err(format!("opened {opened}, closed {closed}, and {live} live"));
+        }
+        if metrics.panics_total.get() > 0 {
+            return Err("the core panicked".to_owned());
+        }
+        if live > 0 && self.worker.as_ref().is_some_and(|worker| worker.deadline().is_none()) {
+            return Err(format!("{live} connections, and no deadline"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,335 @@
+//! One history: workers, clients and the network between them, moved a step at a time.
+
+use std::cell::RefCell;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use corecast::base::{Key, Origin, Readiness, Rng};
+use corecast::hub::WorkerId;
+use corecast::worker::metrics::{Metrics, MetricsSet};
+use corecast::worker::{Kind, Setup, Worker};
+
+use crate::carriers::{Carriers, Ends};
+use crate::client::Client;
+use crate::core::Core;
+use crate::hear::{Excuses, Violation};
+use crate::journal::{Conn, Journal};
+use crate::pipe::Pipe;
+use crate::plan::{Plan, Step, usize_of};
+use crate::plant::Plant;
+use crate::service::Subject;
+use crate::trace::Trace;
+use crate::wire::Wire;
+
+/// How long a shutdown waits for those who do not go.
+pub const DRAIN: Duration = Duration::from_secs(10);
+
+/// Everything that takes part.
+pub struct History {
+    pub plan: Plan,
+    pub rng: Rng,
+    pub now: Instant,
+    pub cores: Vec<Core>,
+    pub carriers: Carriers,
+    pub clients: Vec<Client>,
+    pub journal: Rc<RefCell<Journal>>,
+    pub trace: Trace,
+    /// Since when the server has been shutting down.
+    pub draining_since: Option<Instant>,
+    pub last_conn: Conn,
+    /// Keys of connections that have gone, for late news.
+    stale: Vec<(usize, Key)>,
+}
+
+impl History {
+    pub fn new(plan: Plan, trace: Trace) -> Self {
+        let now = start();
+        let mut rng = Rng::new(plan.seed);
+        let journal = Rc::new(RefCell::new(Journal::default()));
+        let (carriers, ends) = Carriers::new(plan.workers, plan.mailbox_batches, plan.plant);
+        let metrics = (0..plan.workers).map(|_| Arc::new(Metrics::default()));
+        let metrics: Arc<[_]> = metrics.collect();
+        let mut build = |(number, ends): (usize, Ends)| {
+            let service = Subject::new(number, Rc::clone(&journal), plan.plant);
+            let worker = Worker::new(Setup {
+                service,
+                id: WorkerId::new(u8::try_from(number).expect("few workers")),
+                listeners: vec![Kind::Plain],
+                limits: plan.limits,
+                mailbox: ends.mailbox,
+                doors: ends.doors,
+                metrics: MetricsSet::new(Arc::clone(&metrics), number),
+                seed: rng.next_u64(),
+                now,
+            });
+            let oversleeps = plan.plant == Plant::ForgottenDeadline;
+            Core::new(worker, ends.bell, Arc::clone(&metrics[number]), oversleeps)
+        };
+        let cores = ends.into_iter().enumerate().map(&mut build).collect();
+        let clients = (0..plan.clients).map(|_| Client::away()).collect();
+        Self {
+            plan,
+            rng,
+            now,
+            cores,
+            carriers,
+            clients,
+            journal,
+            trace,
+            draining_since: None,
+            last_conn: 0,
+            stale: Vec::new(),
+        }
+    }
+
+    /// Runs the whole history: its steps, then the peace that must follow.
+    pub fn run(&mut self) -> Result<(), Violation> {
+        for _ in 0..self.plan.steps {
+            self.step()?;
+        }
+        self.conclude()
+    }
+
+    fn step(&mut self) -> Result<(), Violation> {
+        match self.draw_step() {
+            Step::Turn => {
+                let core = self.below(self.cores.len());
+                self.turn(core, false)
+            }
+            Step::Deliver => {
+                let client = self.below(self.clients.len());
+                let len = 1 << self.rng.below(12);
+                self.deliver(client, len);
+                Ok(())
+            }
+            Step::Read => {
+                let client = self.below(self.clients.len());
+                let len = 1 << self.rng.below(14);
+                self.read(client, len)
+            }
+            Step::Carry if self.carriers.len() > 0 => {
+                let way = self.below(self.carriers.len());
+                self.carry(way).map(|_| ())
+            }
+            Step::Carry => Ok(()),
+            Step::Act => {
+                let client = self.below(self.clients.len());
+                self.act(client)
+            }
+            Step::Jump => {
+                self.jump();
+                Ok(())
+            }
+            Step::Lie => {
+                self.lie();
+                Ok(())
+            }
+            Step::Fault => {
+                let client = self.below(self.clients.len());
+                self.fault(client);
+                Ok(())
+            }
+        }
+    }
+
+    fn draw_step(&mut self) -> Step {
+        let total = self.plan.weights.iter().sum();
+        let mut drawn = self.rng.below(total);
+        for (step, weight) in Step::ALL.into_iter().zip(self.plan.weights) {
+            if drawn < weight {
+                return step;
+            }
+            drawn -= weight;
+        }
+        Step::Turn
+    }
+
+    /// Gives a worker the turn that its loop would give it: if it is due, or something is ready.
+    /// All readiness that is there is told if `all`, else some of it comes later.
+    pub fn turn(&mut self, core: usize, all: bool) -> Result<(), Violation> {
+        let mut told = 0;
+        for wire in self.clients.iter_mut().filter_map(|client| client.wire.as_mut()) {
+            let readiness = wire.edges();
+            if wire.worker != core || readiness == Readiness::default() {
+                continue;
+            }
+            if !all && self.rng.one_of(1, 4) {
+                continue;
+            }
+            wire.take_edges();
+            self.cores[core].ready(wire.key, readiness, self.now);
+            told += 1;
+        }
+        // Any loop may be woken for nothing.
+        let is_due = self.cores[core].is_due(self.now) || (!all && self.rng.one_of(1, 16));
+        if told == 0 && !is_due {
+            return Ok(());
+        }
+        self.trace.note(format_args!("turn of {core}, {told} ready"));
+        self.cores[core].turn(self.now)?;
+        self.now += Duration::from_micros(self.rng.below(500));
+        self.review(core)
+    }
+
+    /// Lets bytes of a client arrive.
+    pub fn deliver(&mut self, client: usize, len: usize) {
+        let (now, forgets) = (self.now, self.plan.plant == Plant::ForgottenEdge);
+        let Some(wire) = self.clients[client].wire.as_mut().filter(|wire| wire.is_underway())
+        else {
+            return;
+        };
+        let before = wire.edges();
+        let arrived = wire.deliver(len, now);
+        if forgets && arrived % 8 == 3 {
+            wire.take_edges();
+            wire.note(before);
+        }
+        self.trace.note(format_args!("{arrived} bytes arrive from {client}"));
+    }
+
+    /// Lets a client read, and see the end if there is one.
+    pub fn read(&mut self, client: usize, len: usize) -> Result<(), Violation> {
+        let excuses = self.excuses();
+        let forgets = self.plan.plant == Plant::ForgottenRoom;
+        let now = self.now;
+        let reader = &mut self.clients[client];
+        if reader.is_stalled(now) {
+            return Ok(());
+        }
+        let Some(wire) = &mut reader.wire else { return Ok(()) };
+        let before = wire.edges();
+        let bytes = wire.read(len);
+        if forgets {
+            wire.take_edges();
+            wire.note(before);
+        }
+        if !bytes.is_empty() {
+            self.trace.note(format_args!("{client} reads {}", crate::trace::digest(&bytes)));
+            reader.hear(&bytes, &self.journal.borrow(), excuses)?;
+        }
+        self.see_end(client)
+    }
+
+    /// Carries one batch on one way between two workers. Returns whether there was one.
+    pub fn carry(&mut self, way: usize) -> Result<bool, Violation> {
+        let Some(to) = self.carriers.carry(way) else { return Ok(false) };
+        self.trace.note(format_args!("a batch arrives at {to}"));
+        self.cores[to].check_woken()?;
+        Ok(true)
+    }
+
+    fn jump(&mut self) {
+        let usual = self.plan.jump;
+        let is_long = self.rng.one_of(1, 40);
+        let most = if is_long { usual.saturating_mul(1_000) } else { usual };
+        let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
+        let jump = Duration::from_micros(self.rng.below(micros));
+        self.now += jump.min(Duration::from_secs(4_000));
+        self.trace.note(format_args!("{jump:?} pass"));
+    }
+
+    /// Tells a worker what is not so.
+    fn lie(&mut self) {
+        let both = Readiness::READABLE | Readiness::WRITABLE;
+        let (core, key) = if self.rng.one_of(1, 2) && !self.stale.is_empty() {
+            let place = self.below(self.stale.len());
+            self.stale[place]
+        } else {
+            let client = self.below(self.clients.len());
+            let Some(wire) = &self.clients[client].wire else { return };
+            (wire.worker, wire.key)
+        };
+        self.trace.note(format_args!("{core} is told that {key:?} is ready"));
+        self.cores[core].ready(key, both, self.now);
+    }
+
+    fn fault(&mut self, number: usize) {
+        let kind = self.rng.below(12);
+        let until = self.now + self.plan.jump.saturating_mul(50);
+        let size = 1 + usize_of(self.rng.below(400));
+        let client = &mut self.clients[number];
+        let Some(wire) = &mut client.wire else { return };
+        self.trace.note(format_args!("fault {kind} of {number}"));
+        match kind {
+            0 => {
+                wire.reset();
+                client.faults.broken = true;
+            }
+            1 => {
+                wire.finish();
+                client.faults.broken = true;
+            }
+            2 => {
+                client.leave();
+            }
+            3..=6 => client.stalled_until = Some(until),
+            7 | 8 => wire.pipe.interrupt(),
+            9 => wire.pipe.set_capacity(size),
+            10 => client.rude = true,
+            _ if self.rng.one_of(1, 6) => self.drain(),
+            _ => {}
+        }
+    }
+
+    /// Orders every worker to shut down.
+    pub fn drain(&mut self) {
+        self.draining_since.get_or_insert(self.now);
+        self.carriers.handle.drain(DRAIN);
+    }
+
+    /// Connects a client to a worker that accepts.
+    pub fn connect(&mut self, number: usize) -> Result<(), Violation> {
+        let core = self.below(self.cores.len());
+        if !self.cores[core].is_accepting || self.cores[core].has_exited() {
+            return Ok(());
+        }
+        let (ours, theirs) = Pipe::pair(self.plan.capacity);
+        if self.plan.plant == Plant::LeakingSocket {
+            theirs.leak();
+        }
+        let origin = Origin { via: 0, peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)) };
+        let live = self.cores[core].connections();
+        let key = self.cores[core].open(theirs, origin, self.now);
+        self.last_conn += 1;
+        self.trace.note(format_args!("{number} connects to {core} as {}", self.last_conn));
+        let Some(key) = key else {
+            let full = usize_of(live) >= self.plan.limits.connections_max;
+            return if full || self.is_draining() {
+                Ok(())
+            } else {
+                Err("not accepted".to_owned())
+            };
+        };
+        let wire = Wire::new(core, key, ours, self.now);
+        self.clients[number] = Client::connected(self.last_conn, wire);
+        self.clients[number].masks_off = self.plan.plant == Plant::MaskOffset;
+        Ok(())
+    }
+
+    /// Notes that a client's connection is over.
+    pub fn forget(&mut self, client: usize) {
+        if let Some(wire) = &self.clients[client].wire {
+            self.stale.push((wire.worker, wire.key));
+        }
+        self.clients[client].leave();
+    }
+
+    pub const fn is_draining(&self) -> bool {
+        self.draining_since.is_some()
+    }
+
+    pub const fn excuses(&self) -> Excuses {
+        Excuses { draining: self.is_draining(), tight: !self.plan.roomy, now: self.now }
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize_of(self.rng.below(bound as u64))
+    }
+}
+
+/// Some instant: it can be had from nowhere else, and only differences count.
+fn start() -> Instant {
+    Instant::now()
+}

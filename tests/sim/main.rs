@@ -1,0 +1,101 @@
+//! Simulated histories of a server: workers and their mesh, clients and the network between them,
+//! all on one thread, all from one seed.
+//!
+//! ```text
+//!  Plan (from the seed) -> History: clients == pipes ==> workers == carriers ==> workers
+//!                             |                             |
+//!                             '------- held against <---- Journal (what was really accepted)
+//! ```
+//!
+//! Each step is drawn: a few bytes arrive, a worker takes a turn, a batch crosses, the clock jumps,
+//! a client acts, something breaks. After each the model is asked whether anybody got what was not
+//! meant for them, out of order, twice or not at all. `SIM_SEED=7` replays one history and prints
+//! it; `SIM_SEEDS=0..100000` sweeps.
+// A test ends where it is surprised, its clock starts from the real one, and what its modules
+// share is reachable from nowhere else.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    unreachable_pub
+)]
+
+mod acts;
+mod carriers;
+mod client;
+mod core;
+mod hear;
+mod history;
+mod journal;
+#[path = "../support/pipe.rs"]
+mod pipe;
+mod plan;
+mod plant;
+mod review;
+mod service;
+mod trace;
+mod wire;
+mod words;
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use history::History;
+use plan::Plan;
+use plant::Plant;
+use trace::Trace;
+
+/// The histories of every `cargo test`.
+const SEEDS: Range<u64> = 0..256;
+
+/// Runs the history of `seed`. Returns its hash, or what went wrong.
+fn run(seed: u64, plant: Plant, is_told: bool) -> Result<u64, String> {
+    let trace = Trace { is_told, ..Trace::default() };
+    let mut history = History::new(Plan::new(seed, plant), trace);
+    let outcome = catch_unwind(AssertUnwindSafe(|| history.run()));
+    let (step, hash) = (history.trace.step, history.trace.hash);
+    match outcome {
+        Ok(Ok(())) => Ok(hash),
+        Ok(Err(violation)) => Err(format!("SIM_SEED={seed}, step {step}: {violation}")),
+        Err(_) => Err(format!("SIM_SEED={seed}, step {step}: a panic, as told above")),
+    }
+}
+
+/// What `SIM_SEEDS=a..b` asks for, or the usual.
+fn seeds() -> Range<u64> {
+    let asked = std::env::var("SIM_SEEDS").ok();
+    let range = asked.as_deref().and_then(|asked| asked.split_once(".."));
+    let bound = |text: &str| text.parse().expect("SIM_SEEDS is two numbers with .. between");
+    range.map_or(SEEDS, |(from, to)| bound(from)..bound(to))
+}
+
+#[test]
+fn nothing_goes_wrong_in_any_history() {
+    if let Ok(seed) = std::env::var("SIM_SEED") {
+        let seed = seed.parse().expect("SIM_SEED is a number");
+        run(seed, Plant::Nothing, true).unwrap();
+        return;
+    }
+    let wrong: Vec<_> =
+        seeds().filter_map(|seed| run(seed, Plant::Nothing, false).err()).take(10).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_history_repeats_for_its_seed() {
+    for seed in 0..8 {
+        let hashes = [(); 2].map(|()| run(seed, Plant::Nothing, false));
+        assert_eq!(hashes[0], hashes[1], "seed {seed}");
+    }
+    assert_ne!(run(0, Plant::Nothing, false), run(1, Plant::Nothing, false));
+}
+
+#[test]
+fn every_planted_bug_is_found() {
+    for plant in Plant::ALL {
+        let found = SEEDS.into_iter().find_map(|seed| run(seed, plant, false).err());
+        let found = found.unwrap_or_else(|| panic!("{plant:?} was not found"));
+        println!("{plant:?}: {found}");
+    }
+}

@@ -1,0 +1,136 @@
+//! What a seed decides before the first step.
+
+use std::time::Duration;
+
+use corecast::base::Rng;
+use corecast::worker::{Bound, Limits};
+
+use crate::plant::Plant;
+
+/// Topics of a history: few, so that they meet.
+pub const TOPICS: u64 = 4;
+
+/// What a history is made of.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub workers: usize,
+    pub clients: usize,
+    pub steps: usize,
+    /// How likely each kind of step is, in the order of [`Step::ALL`].
+    pub weights: [u64; Step::ALL.len()],
+    /// How likely each act of a client is: the histories differ by what their clients love to do.
+    pub tastes: [u64; 16],
+    pub limits: Limits,
+    /// Whether the limits are so wide that nobody is to be sent away for being slow.
+    pub roomy: bool,
+    /// What a pipe holds in each direction.
+    pub capacity: usize,
+    /// Batches a mailbox holds.
+    pub mailbox_batches: usize,
+    /// The longest usual jump of the clock; a long one is a thousand times as long.
+    pub jump: Duration,
+    /// The bug that this history is to find, if any.
+    pub plant: Plant,
+}
+
+/// What may happen next.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// A worker hears of what has become ready and takes a turn.
+    Turn,
+    /// Bytes of a client arrive.
+    Deliver,
+    /// A client reads.
+    Read,
+    /// A batch arrives at another worker.
+    Carry,
+    /// A client does something.
+    Act,
+    /// Time passes.
+    Jump,
+    /// A worker is told of a readiness that is not there, or of a connection that has gone.
+    Lie,
+    /// Something breaks.
+    Fault,
+}
+
+impl Step {
+    pub const ALL: [Self; 8] = [
+        Self::Turn,
+        Self::Deliver,
+        Self::Read,
+        Self::Carry,
+        Self::Act,
+        Self::Jump,
+        Self::Lie,
+        Self::Fault,
+    ];
+}
+
+impl Plan {
+    /// The history of `seed`.
+    pub fn new(seed: u64, plant: Plant) -> Self {
+        let mut rng = Rng::new(seed ^ 0x5EED);
+        let mut weigh = |most: u64| 1 + rng.below(most);
+        let weights = [
+            20 + weigh(20),
+            10 + weigh(20),
+            5 + weigh(20),
+            5 + weigh(20),
+            10 + weigh(20),
+            weigh(6),
+            weigh(4) - 1,
+            weigh(4) - 1,
+        ];
+        let roomy = rng.one_of(1, 2);
+        Self {
+            seed,
+            workers: 1 + usize_of(rng.below(4)),
+            clients: 2 + usize_of(rng.below(9)),
+            steps: 1_000 + usize_of(rng.below(6_000)),
+            weights,
+            tastes: std::array::from_fn(|_| rng.below(9).saturating_sub(1)),
+            limits: limits(&mut rng, roomy),
+            roomy,
+            capacity: one_of(&mut rng, &[200, 1_000, 70_000]),
+            mailbox_batches: one_of(&mut rng, &[1, 2, 64]),
+            jump: Duration::from_millis(1 << rng.below(11)),
+            plant,
+        }
+    }
+}
+
+/// Limits around those that are usual; tight ones are reached by every other message.
+fn limits(rng: &mut Rng, roomy: bool) -> Limits {
+    let mut limits = Limits {
+        reads_per_turn_max: one_of(rng, &[1, 2, 4]),
+        deliveries_per_turn_max: one_of(rng, &[1, 3, 1_024]),
+        batches_per_turn_max: one_of(rng, &[1, 2, 64]),
+        closes_per_turn_max: one_of(rng, &[1, 512]),
+        ..Limits::default()
+    };
+    limits.session.websocket.message_bytes_max = one_of(rng, &[700, 64 * 1_024]);
+    if !roomy {
+        limits.outbox = Bound {
+            bytes_max: one_of(rng, &[400, 2_000, 256 * 1_024]),
+            frames_max: one_of(rng, &[3, 40, 4_096]),
+        };
+        limits.outbox_bytes_pause = one_of(rng, &[1, 300, 64 * 1_024]);
+        limits.backlog_bytes_pause = one_of(rng, &[1, 500, 16 * 1_024 * 1_024]);
+        limits.hub.backlog_bytes_max = one_of(rng, &[1_000, 64 * 1_024 * 1_024]);
+        limits.staged_bytes_max = one_of(rng, &[1, 300, 16 * 1_024 * 1_024]);
+        limits.connections_max = one_of(rng, &[2, 6, usize::MAX]);
+    }
+    limits
+}
+
+/// One of `choices`.
+pub fn one_of<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
+    choices[usize_of(rng.below(choices.len() as u64))]
+}
+
+/// A number that is small by construction.
+pub fn usize_of(number: u64) -> usize {
+    usize::try_from(number).expect("a small number")
+}
