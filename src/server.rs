@@ -15,13 +15,10 @@
 //! # An echo server
 //!
 //! ```
-//! use corecast::base::Key;
-//! use corecast::server::Server;
 //! use corecast::worker::{Context, Incoming, Service, Verdict};
-//! use corecast::ws::Message;
+//! use corecast::{base::Key, server::Server, ws::Message};
 //!
 //! struct Echo;
-//!
 //! impl Service for Echo {
 //!     type State = ();
 //!     fn upgrade(&mut self, _: &Incoming<'_>, _: &mut Context<'_, ()>) -> Verdict<()> {
@@ -43,15 +40,11 @@
 //! Everybody who connects to `/rooms/NAME` hears what anybody says there, on whichever core.
 //!
 //! ```
-//! use corecast::base::Key;
 //! use corecast::http::{Response, Status};
-//! use corecast::hub::TopicName as Room;
-//! use corecast::server::Server;
 //! use corecast::worker::{Context, Incoming, Service, Verdict};
-//! use corecast::ws::Message;
+//! use corecast::{base::Key, hub::TopicName as Room, server::Server, ws::Message};
 //!
 //! struct Chat;
-//!
 //! impl Service for Chat {
 //!     type State = Room;
 //!     fn upgrade(&mut self, request: &Incoming<'_>, cx: &mut Context<'_, Room>) -> Verdict<Room> {
