@@ -252,6 +252,19 @@ fn an_unmasked_frame_ends_the_connection_with_1002() {
 }
 
 #[test]
+fn what_follows_a_fault_is_swallowed_so_that_no_reset_overtakes_the_close() {
+    let mut bench = Bench::new(Limits::default());
+    let mut client = bench.socket("/echo");
+    client.pipe.write_all(b"\x81\x02hi").unwrap();
+    bench.tell(&client);
+    assert!(client.pipe.is_ended(), "no answer is awaited");
+    client.pipe.write_all(&[0xFF; 1_000]).unwrap();
+    bench.tell(&client);
+    assert_eq!(bench.metrics.connections.get(), 1, "it lingers");
+    assert_eq!(client.close_code(), Some(CloseCode::PROTOCOL));
+}
+
+#[test]
 fn a_close_is_answered_with_its_own_code_and_ends_the_connection() {
     let mut bench = Bench::new(Limits::default());
     let mut client = bench.socket("/echo");

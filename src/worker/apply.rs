@@ -46,8 +46,8 @@ impl<S: Stream, V: Service> Worker<S, V> {
         self.closed(key);
     }
 
-    /// Both sides have closed: what is queued leaves, and then the connection.
-    fn closed(&mut self, key: Key) {
+    /// Nothing more is expected of the peer: what is queued leaves, and then the connection.
+    pub(super) fn closed(&mut self, key: Key) {
         let Some(connection) = self.world.connections.get_mut(key) else { return };
         if let Session::Closing(_, reason) = connection.session {
             connection.session = Session::Leaving(reason);

@@ -179,13 +179,9 @@ impl<S: Stream, V: Service> Worker<S, V> {
             Fault::WebSocket(fault) => {
                 let code = fault.close_code();
                 self.world.close(key, code, fault.as_str(), CloseReason::Fault(code));
-                // One that breaks the rules after our close gets no second one.
-                if let Some(connection) = self.world.connections.get_mut(key)
-                    && let Session::Closing(_, reason) = connection.session
-                    && reason != CloseReason::Fault(code)
-                {
-                    self.world.bury(key, reason);
-                }
+                // Where the next frame begins is lost, and with it the peer's close: so that is not
+                // awaited. Burying would reset what still arrives, and our close with it.
+                self.closed(key);
             }
         }
     }
