@@ -101,13 +101,13 @@ impl Carriers {
         self.ways.len()
     }
 
-    /// Carries the next batch of one way. Returns to whom, if there was one.
-    pub fn carry(&mut self, way: usize) -> Option<usize> {
+    /// Carries the next batch of one way. Returns to whom, and whether it arrived, if there was one.
+    pub fn carry(&mut self, way: usize) -> Option<(usize, bool)> {
         let way = self.ways.get_mut(way)?;
         let batch = way.next()?;
         self.carried += 1;
-        way.hand_over(batch, self.plant, self.carried.is_multiple_of(FAILURE));
-        Some(way.to)
+        let arrived = way.hand_over(batch, self.plant, self.carried.is_multiple_of(FAILURE));
+        Some((way.to, arrived))
     }
 
     /// From now on mailboxes have room.
@@ -155,15 +155,16 @@ impl Way {
         }
     }
 
-    fn hand_over(&mut self, mut batch: Batch, plant: Plant, fails: bool) {
+    /// Returns whether anything arrived.
+    fn hand_over(&mut self, mut batch: Batch, plant: Plant, fails: bool) -> bool {
         match plant {
-            Plant::LostBatch if fails => return,
+            Plant::LostBatch if fails => return false,
             Plant::DoubledBatch if fails => {
                 self.post(Batch { from: batch.from, mail: batch.mail.clone() });
             }
             Plant::OvertakingBatch if fails && self.held.is_none() => {
                 self.held = Some(batch);
-                return;
+                return false;
             }
             Plant::UntoldLoss => {
                 batch.mail.retain(|message| !matches!(message, ShardMessage::Lost { .. }));
@@ -174,6 +175,7 @@ impl Way {
         if let Some(held) = self.held.take() {
             self.post(held);
         }
+        true
     }
 
     /// A worker of a history is never so far behind that its mailbox is full.

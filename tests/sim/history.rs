@@ -214,9 +214,11 @@ impl History {
 
     /// Carries one batch on one way between two workers. Returns whether there was one.
     pub fn carry(&mut self, way: usize) -> Result<bool, Violation> {
-        let Some(to) = self.carriers.carry(way) else { return Ok(false) };
-        self.trace.note(format_args!("a batch arrives at {to}"));
-        self.cores[to].check_woken()?;
+        let Some((to, arrived)) = self.carriers.carry(way) else { return Ok(false) };
+        if arrived {
+            self.trace.note(format_args!("a batch arrives at {to}"));
+            self.cores[to].check_woken()?;
+        }
         Ok(true)
     }
 
