@@ -291,6 +291,9 @@ impl<S: Stream, V: Service> Handler for Worker<S, V> {
         self.listen_all();
         self.expire();
         self.drain();
+        // The other cores begin with a publication before this one gives it to its own: a slice of
+        // a large fan-out takes milliseconds.
+        self.post();
         self.world.deliver();
         self.flush();
         self.bury();
