@@ -170,6 +170,25 @@ fn every_figure_is_counted_somewhere() {
     assert_eq!(complaints, ["src/m.rs: b is never counted"]);
 }
 
+#[test]
+fn the_tree_in_the_readme_is_the_tree() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).expect("there is a README");
+    let mut files = BTreeSet::new();
+    walk(&root.join("src"), &mut files);
+    let complaints = misdrawn(&readme, &files);
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+    let readme = "# A\n```text\nsrc/\n  a.rs   what a is\n  b/     what b is\n    mod.rs  b\n```\n";
+    let files = |names: &[&str]| names.iter().map(|name| format!("src/{name}")).collect();
+    assert_eq!(misdrawn(readme, &files(&["a.rs", "b/mod.rs"])), [""; 0]);
+    assert_eq!(
+        misdrawn(readme, &files(&["a.rs", "b/mod.rs", "b/c.rs"])),
+        ["src/b/c.rs: not drawn"]
+    );
+    assert_eq!(misdrawn(readme, &files(&["b/mod.rs"])), ["src/a.rs: drawn, but not there"]);
+    assert_eq!(misdrawn("# A\n```\nmake\n```\n", &files(&[])).len(), 1);
+}
+
 /// Holds every path that begins at our own root, and every name of the outside, against `LAYERS`.
 fn layers(source: &Source) -> Complaints {
     let module = source.module();
@@ -289,6 +308,33 @@ fn uncounted(table: &Source, all: &[Source]) -> Complaints {
     };
     let uncounted = names.filter(|name| !is_counted(name));
     uncounted.map(|name| format!("{}: {name} is never counted", table.path)).collect()
+}
+
+/// Holds the fenced block of the README that begins with `src/` against the files there are. A line
+/// is a name, which ends in `/` if it is a folder, and what it is for; two blanks lead inwards.
+fn misdrawn(readme: &str, files: &BTreeSet<String>) -> Complaints {
+    let lines: Vec<_> = readme.lines().collect();
+    let begins = |pair: &[&str]| match pair {
+        [fence, first] => fence.starts_with("```") && first.starts_with("src/"),
+        _ => false,
+    };
+    let Some(fence) = lines.windows(2).position(begins) else {
+        return vec!["README.md: no block begins with src/".to_owned()];
+    };
+    let (mut drawn, mut folders) = (BTreeSet::new(), vec!["src/".to_owned()]);
+    for line in lines.iter().skip(fence + 2).take_while(|line| !line.starts_with("```")) {
+        let Some(name) = line.split_whitespace().next() else { continue };
+        folders.truncate((line.len() - line.trim_start().len()) / 2);
+        let path = format!("{}{name}", folders.last().map_or("", String::as_str));
+        folders.push(path.clone());
+        if !path.ends_with('/') {
+            drawn.insert(path);
+        }
+    }
+    let missing = files.difference(&drawn).map(|path| format!("{path}: not drawn"));
+    missing
+        .chain(drawn.difference(files).map(|path| format!("{path}: drawn, but not there")))
+        .collect()
 }
 
 fn report(sources: &[Source], rule: impl Fn(&Source) -> Complaints) {
