@@ -100,7 +100,7 @@ impl Carriers {
     pub fn len(&self) -> usize {
         self.ways.len()
     }
-
+    /// Carries the next batch of one way. Returns to whom and whether it arrived, if there was one.
     /// Carries the next batch of one way. Returns to whom, and whether it arrived, if there was one.
     pub fn carry(&mut self, way: usize) -> Option<(usize, bool)> {
         let way = self.ways.get_mut(way)?;

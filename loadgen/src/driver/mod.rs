@@ -175,7 +175,7 @@ impl<S: Read + Write> Driver<S> {
         }
     }
 
-    /// Lets every open connection take part in the talk, and its speakers speak until the hold ends.
+    /// Lets every open connection take part in the talk; its speakers speak until the hold ends.
     fn hold(&mut self, now: Instant) {
         self.stage = Stage::Hold;
         let plan = &self.part.plan;
