@@ -1,9 +1,9 @@
 //! Leads the drivers through a run: ramp, hold, drain, and out.
 //!
 //! ```text
-//!   ramp ------------> hold ------------> drain --> settle --> quit
-//!   until all drivers  for as long as     until all messages
-//!   say so             asked              have come, or time is up
+//!   ramp ------------> listen, speak ---> drain --> settle --> quit
+//!   until all drivers  hold for as long   until all messages
+//!   say so             as asked           have come, or time is up
 //! ```
 //!
 //! Whatever happens in between (an interruption, a driver that fails), every driver is told to quit
@@ -177,11 +177,14 @@ impl Conductor<'_> {
 
     fn hold(&mut self) -> Result<(), Break> {
         self.outcome.books.begin_hold();
+        // Nobody speaks before all listen, or a publication could come too early to be noted.
+        self.tell(&Command::Listen);
+        self.attend(None, |books| books.progress() >= Progress::Listening)?;
         self.outcome.hold_begin = Some(Sample::take(self.stand.server_pid));
         let since = self.stand.setting.now();
         self.moment = Moment::Hold { since };
         let mut watch = Watch::new(self.stand.self_cpu_percent_max, since);
-        self.tell(&Command::Hold);
+        self.tell(&Command::Speak);
         let end = since + self.stand.plan.hold;
         let mut held = Ok(());
         while held.is_ok() && self.stand.setting.now() < end {

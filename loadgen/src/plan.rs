@@ -72,6 +72,14 @@ impl Scenario {
         }
     }
 
+    /// How often each of those that send does so.
+    pub const fn rate(self) -> Option<Rate> {
+        match self {
+            Self::Idle => None,
+            Self::Echo(rate) | Self::Broadcast { rate, .. } => Some(rate),
+        }
+    }
+
     /// Where corecast serves it.
     pub const fn path(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::conductor::Outcome;
 use crate::plan::{Plan, Scenario};
 use crate::units;
+use crate::watch::Seen;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -167,7 +168,6 @@ fn objectives(plan: &Plan, outcome: &Outcome) -> Vec<Objective> {
 
 fn validity(plan: &Plan, outcome: &Outcome, gate: &Gate) -> Validity {
     let books = &outcome.books;
-    let steal_permille = steal_permille(outcome);
     let mut found = Validity {
         valid: true,
         co_located: gate.is_co_located,
@@ -176,39 +176,53 @@ fn validity(plan: &Plan, outcome: &Outcome, gate: &Gate) -> Validity {
         lag_p99_ns: books.hold.lag.quantile(0.99),
         ramp_lag_p99_ns: books.ramp.lag.quantile(0.99),
         cpu_percent_max: outcome.seen.busiest_percent,
-        steal_permille,
+        steal_permille: steal_permille(outcome),
     };
-    let lag_max = units::ns(gate.lag_max);
-    if let Some(lag) = found.lag_p99_ns.filter(|lag| *lag > lag_max) {
-        let (lag, limit) = (units::time(lag), units::time(lag_max));
-        let lag = format!("loop lag p99 of {lag} in the hold, above {limit}");
-        // A lag spoils what is timed. Idle connections are not, they only have to be kept.
-        match plan.scenario {
-            Scenario::Idle => found.notes.push(format!("{lag}: noted only, as nothing was timed")),
-            _ => found.reasons.push(format!("{lag} (--max-self-lag)")),
-        }
-    }
-    let seen = outcome.seen;
-    if seen.too_busy * 20 > seen.looks {
-        found.reasons.push(format!(
-            "a driver took more than {} % of its core in {} of {} seconds (--max-self-cpu)",
-            gate.cpu_percent_max, seen.too_busy, seen.looks
-        ));
-    }
-    if let Some(steal) = steal_permille.filter(|steal| *steal > STEAL_PERMILLE_MAX) {
-        found.reasons.push(format!("the hypervisor took {}.{} %", steal / 10, steal % 10));
-    }
-    if found.ramp_lag_p99_ns.is_some_and(|lag| lag > lag_max) {
-        found.notes.push(format!(
-            "loop lag p99 of {} in the ramp: its times include our waiting (the hold is judged)",
-            units::time(found.ramp_lag_p99_ns.unwrap_or_default())
-        ));
-    }
+    found.judge_lag(plan.scenario, units::ns(gate.lag_max));
+    found.judge_cpu(outcome.seen, gate.cpu_percent_max);
     if gate.is_co_located {
         found.notes.push("server and generator share this machine: a lower bound".to_owned());
     }
     found.valid = found.reasons.is_empty();
     found
+}
+
+impl Validity {
+    /// Judges how late the loops came round. The hold is judged and not the ramp, in which a server
+    /// on the same machine leaves the generator no CPU by design.
+    fn judge_lag(&mut self, scenario: Scenario, lag_max: u64) {
+        let is_late = |lag: &u64| *lag > lag_max;
+        if let Some(lag) = self.lag_p99_ns.filter(is_late).map(units::time) {
+            let lag = format!("loop lag p99 of {lag} in the hold, above {}", units::time(lag_max));
+            // A lag spoils what is timed. Idle connections are not, they only have to be kept.
+            match scenario {
+                Scenario::Idle => {
+                    self.notes.push(format!("{lag}: noted only, as nothing is timed"));
+                }
+                _ => self.reasons.push(format!("{lag} (--max-self-lag)")),
+            }
+        }
+        if let Some(lag) = self.ramp_lag_p99_ns.filter(is_late).map(units::time) {
+            self.notes.push(format!(
+                "loop lag p99 of {lag} in the ramp: its times include our waiting (the hold is \
+                 judged)"
+            ));
+        }
+    }
+
+    /// Judges whether there was CPU enough: in all but one of 20 seconds.
+    fn judge_cpu(&mut self, seen: Seen, percent_max: u64) {
+        let Seen { looks, too_busy, .. } = seen;
+        if too_busy * 20 > looks {
+            self.reasons.push(format!(
+                "a driver took more than {percent_max} % of its core in {too_busy} of {looks} \
+                 seconds (--max-self-cpu)"
+            ));
+        }
+        if let Some(steal) = self.steal_permille.filter(|steal| *steal > STEAL_PERMILLE_MAX) {
+            self.reasons.push(format!("the hypervisor took {}.{} %", steal / 10, steal % 10));
+        }
+    }
 }
 
 /// What the hypervisor took in the hold.
@@ -226,7 +240,6 @@ mod tests {
     use crate::cost::Sample;
     use crate::driver::link::{Progress, Report, Stage};
     use crate::tally::Tally;
-    use crate::watch::Seen;
     use clap::Parser;
     use corecast::reactor::fds::Limit;
 

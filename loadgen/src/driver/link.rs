@@ -19,9 +19,11 @@ pub enum Stage {
 /// What the conductor tells a driver.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// The hold begins.
-    Hold,
-    /// It ends.
+    /// The hold begins: take note of what comes from now on.
+    Listen,
+    /// All others listen: send what the scenario says.
+    Speak,
+    /// The hold ends.
     Drain,
     /// What has not come by now is lost, of the messages that each publisher sent.
     Settle(Arc<BTreeMap<u32, u64>>),
@@ -53,6 +55,8 @@ pub enum Progress {
     Ramping,
     /// Every connection is open or has failed for good.
     Ramped,
+    /// Its connections take note of what comes.
+    Listening,
     /// It sends nothing more.
     Hushed,
     /// The losses have been counted.

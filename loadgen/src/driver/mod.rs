@@ -32,7 +32,7 @@ use self::scene::{Desk, Scene, Setting};
 use self::talk::{Senders, Talk};
 use crate::accounting::{Closure, Failure};
 use crate::client::Client;
-use crate::plan::{Plan, Scenario};
+use crate::plan::Plan;
 use crate::ports::Hand;
 use crate::ramp::{Attempt, Ramp};
 use crate::schedule::Schedule;
@@ -151,8 +151,7 @@ impl<S: Read + Write> Driver<S> {
         self.ramp.failed(attempt.number, self.now);
     }
 
-    /// Notes how late the loop comes round. A timer of the system may be late by a millisecond
-    /// by its own grain; what is beyond that is ours.
+    /// Notes how late the loop comes round: because it had much to do, or no CPU to do it.
     fn pulse(&mut self, now: Instant) {
         if self.pulse_due <= now {
             self.tally.lag.record(now - self.pulse_due);
@@ -166,7 +165,8 @@ impl<S: Read + Write> Driver<S> {
             // What was counted until now belongs to the stage that ends.
             self.report(now);
             match command {
-                Command::Hold => self.hold(now),
+                Command::Listen => self.listen(),
+                Command::Speak => self.begin_to_speak(now),
                 Command::Drain => self.stage = Stage::Drain,
                 Command::Settle(published) => self.settle(&published),
                 Command::Quit => self.quit(),
@@ -175,31 +175,33 @@ impl<S: Read + Write> Driver<S> {
         }
     }
 
-    /// Lets every open connection take part in the talk; its speakers speak until the hold ends.
-    fn hold(&mut self, now: Instant) {
+    /// Lets every open connection take part in the talk of the hold.
+    fn listen(&mut self) {
         self.stage = Stage::Hold;
-        let plan = &self.part.plan;
-        let (senders, rate) = match plan.scenario {
-            Scenario::Idle => (None, None),
-            Scenario::Echo(rate) => (Some(Senders::Itself), Some(rate)),
-            Scenario::Broadcast { publishers, rate } => {
-                (Some(Senders::Publishers(publishers)), Some(rate))
+        self.progress = Progress::Listening;
+        let senders = Senders::of(self.part.plan.scenario);
+        for key in self.connections.keys() {
+            if let Some(connection) = self.connections.get_mut(key).filter(|it| it.is_open()) {
+                let number = connection.number();
+                connection.enter_hold(senders.map(|senders| Talk::new(number, senders)));
             }
+        }
+    }
+
+    /// Makes the schedule of those that speak, from `now` for as long as the hold lasts.
+    fn begin_to_speak(&mut self, now: Instant) {
+        let plan = &self.part.plan;
+        let (Some(senders), Some(rate)) = (Senders::of(plan.scenario), plan.scenario.rate()) else {
+            return;
         };
         let mut rng = Rng::new(plan.seed ^ u64::from(self.part.number));
-        let mut schedule = rate.map(|rate| Schedule::new(rate.interval(), now + plan.hold));
-        for key in self.connections.keys() {
-            let connection = self.connections.get_mut(key).filter(|it| it.is_open());
-            let Some(connection) = connection else { continue };
-            let number = connection.number();
-            connection.enter_hold(senders.map(|senders| Talk::new(number, senders)));
-            if let Some(schedule) = &mut schedule
-                && senders.is_some_and(|senders| senders.include(number))
-            {
+        let mut schedule = Schedule::new(rate.interval(), now + plan.hold);
+        for (key, connection) in self.connections.iter() {
+            if senders.include(connection.number()) {
                 schedule.enter(key, now, &mut rng);
             }
         }
-        self.schedule = schedule;
+        self.schedule = Some(schedule);
     }
 
     fn settle(&mut self, published: &BTreeMap<u32, u64>) {
@@ -270,7 +272,7 @@ impl<S: Read + Write> Driver<S> {
             (Progress::Ramping, _) if self.attempt.is_none() && self.ramp.is_done() => {
                 Progress::Ramped
             }
-            (Progress::Ramped, Stage::Drain) if self.message_due().is_none() => Progress::Hushed,
+            (Progress::Listening, Stage::Drain) if self.message_due().is_none() => Progress::Hushed,
             (progress, _) => progress,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::scene::Scene;
 use crate::audit::{Order, Sequence};
+use crate::plan::Scenario;
 use crate::stamp::{Reading, Stamp};
 
 /// Whose messages come to a connection.
@@ -17,6 +18,15 @@ pub enum Senders {
 }
 
 impl Senders {
+    /// Who sends in `scenario`; nobody where connections idle.
+    pub const fn of(scenario: Scenario) -> Option<Self> {
+        match scenario {
+            Scenario::Idle => None,
+            Scenario::Echo(_) => Some(Self::Itself),
+            Scenario::Broadcast { publishers, .. } => Some(Self::Publishers(publishers)),
+        }
+    }
+
     /// Whether connection `number` is to speak.
     pub const fn include(self, number: u32) -> bool {
         match self {

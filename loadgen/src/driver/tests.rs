@@ -239,7 +239,9 @@ impl World {
     fn run(mut self) -> Books {
         self.run_until(|world| world.books.progress() >= Progress::Ramped);
         self.books.begin_hold();
-        self.tell(Command::Hold);
+        self.tell(Command::Listen);
+        self.run_until(|world| world.books.progress() >= Progress::Listening);
+        self.tell(Command::Speak);
         let end = now() + Duration::from_secs(1);
         self.run_until(|_| now() >= end);
         self.tell(Command::Drain);

@@ -133,10 +133,10 @@ impl<'a> Document<'a> {
 
 fn plan<'a>(findings: &'a Findings<'a>) -> PlanPart<'a> {
     let Findings { plan, outcome, .. } = findings;
-    let (rate, publishers) = match plan.scenario {
-        Scenario::Idle => (None, None),
-        Scenario::Echo(rate) => (Some(rate), None),
-        Scenario::Broadcast { publishers, rate } => (Some(rate), Some(publishers)),
+    let rate = plan.scenario.rate();
+    let publishers = match plan.scenario {
+        Scenario::Idle | Scenario::Echo(_) => None,
+        Scenario::Broadcast { publishers, .. } => Some(publishers),
     };
     PlanPart {
         url: findings.url,
