@@ -14,7 +14,7 @@
 
 use super::listener::{Caller, Listener, Spare};
 use super::poll::{News, Poller};
-use super::socket;
+use super::{fds, socket};
 use crate::base::{Handler, Origin, Readiness, Request};
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -49,6 +49,17 @@ impl Reactor {
             poller.add_listener(listener.source(), number)?;
         }
         Ok(Self { poller, listeners, spare: Spare::new()? })
+    }
+
+    /// Keeps the last few files of the table from callers.
+    ///
+    /// For loops that share a table: the descriptor that one of them gives up to turn a caller
+    /// away could go to a caller of another, and would be lost. Whoever answers operators does not
+    /// need it, and so is still reached when there is no room for others.
+    pub fn with_margin(mut self) -> io::Result<Self> {
+        let (limit, _) = fds::limits()?;
+        self.spare.keep_free(limit, fds::margin(limit));
+        Ok(self)
     }
 
     /// Drives `handler` until it asks to exit. An error means that waiting itself has failed.

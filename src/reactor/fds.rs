@@ -16,6 +16,12 @@ use std::io;
 /// streams, the log, the reading of certificates, the admin listener and those who ask it.
 const RESERVE: u64 = 64;
 
+/// How many files of a table of `limit` no caller gets: less than the reserve, so that all
+/// connections that there is room for come in, and more than loops that accept at one instant.
+pub(super) fn margin(limit: u64) -> u64 {
+    (limit / 8).min(RESERVE / 2)
+}
+
 /// The wait and the wake of a loop. Every table has those of all workers.
 const FILES_PER_POLLER: u64 = 2;
 

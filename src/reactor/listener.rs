@@ -11,13 +11,15 @@
 //!
 //! Running out of descriptors must not stop a server. One is kept to spare: it is given up to
 //! take the next caller in and close it at once, so that nobody hangs in the queue for a minute
-//! and the loop does not spin on a listener that stays ready.
+//! and the loop does not spin on a listener that stays ready. Loops that share a table would lose
+//! theirs to each other, so they turn callers away a little before the table is full.
 
 use super::socket;
 use socket2::Socket;
 use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 /// How many callers the system may queue; it cuts the number to its own limit.
@@ -165,7 +167,7 @@ impl Listener {
             return Caller::Nobody;
         }
         match self.socket.accept() {
-            Ok((stream, peer)) => Caller::Stream(stream.into(), peer),
+            Ok((stream, peer)) => spare.admit(stream.into(), peer, now),
             Err(error) if is_exhausted(&error) => match spare.turn_away(&self.socket, now) {
                 Ok(()) => Caller::Gone,
                 Err(error) => self.give_up(&error, spare, now),
@@ -237,13 +239,33 @@ fn is_of_the_caller(error: &io::Error) -> bool {
 #[derive(Debug)]
 pub(super) struct Spare {
     file: Option<File>,
+    /// Descriptors from this number on are not for callers.
+    ceiling: u64,
     turned_away: u64,
     complained: Option<Instant>,
 }
 
 impl Spare {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { file: Some(open_nothing()?), turned_away: 0, complained: None })
+        let file = Some(open_nothing()?);
+        Ok(Self { file, ceiling: u64::MAX, turned_away: 0, complained: None })
+    }
+
+    /// Keeps the last `margin` files of a table of `limit` from callers.
+    pub(super) fn keep_free(&mut self, limit: u64, margin: u64) {
+        self.ceiling = limit.saturating_sub(margin);
+    }
+
+    /// Lets a caller in, unless it would take one of the last files.
+    ///
+    /// The system gives the lowest number that is free, so a high one tells that few are left.
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, now: Instant) -> Caller {
+        if u64::try_from(stream.as_raw_fd()).is_ok_and(|number| number < self.ceiling) {
+            return Caller::Stream(stream, peer);
+        }
+        drop(stream);
+        self.note_turned_away(now);
+        Caller::Gone
     }
 
     /// Takes the next caller in, and closes at once.
@@ -254,9 +276,13 @@ impl Spare {
         let outcome = listener.accept().map(drop);
         self.file = open_nothing().ok();
         outcome?;
+        self.note_turned_away(now);
+        Ok(())
+    }
+
+    fn note_turned_away(&mut self, now: Instant) {
         self.turned_away += 1;
         self.complain(&io::Error::from_raw_os_error(libc::EMFILE), now);
-        Ok(())
     }
 
     /// Says so, but seldom: a server in need does not need a full disk as well.
@@ -278,6 +304,7 @@ fn open_nothing() -> io::Result<File> {
 mod tests {
     use super::*;
     use crate::base::time::real_now;
+    use std::io::Read;
 
     fn loopback() -> SocketAddr {
         "127.0.0.1:0".parse().unwrap()
@@ -317,6 +344,23 @@ mod tests {
             panic!("nobody came in");
         };
         assert!(stream.nodelay().unwrap());
+    }
+
+    #[test]
+    fn a_caller_who_would_take_one_of_the_last_files_is_turned_away() {
+        let socket = reserve(loopback()).unwrap().seat().unwrap().listen().unwrap();
+        let address = socket.local_addr().unwrap();
+        let mut listener = Listener::new(socket);
+        let mut spare = Spare::new().unwrap();
+        for (margin, is_let_in) in [(0, true), (1 << 20, false)] {
+            let mut peer = TcpStream::connect(address).unwrap();
+            spare.keep_free(1 << 20, margin);
+            let caller = listener.accept(&mut spare, real_now());
+            assert_eq!(matches!(caller, Caller::Stream(..)), is_let_in, "{caller:?}");
+            drop(caller);
+            assert_eq!(peer.read(&mut [0]).unwrap(), 0, "closed on");
+        }
+        assert_eq!(spare.turned_away, 1);
     }
 
     #[test]

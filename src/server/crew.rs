@@ -125,7 +125,7 @@ impl Desk {
             log::warn!("worker {} cannot be kept on its core", self.id.index());
         }
         let listeners = seats.into_iter().map(Seat::listen).collect::<io::Result<_>>()?;
-        let reactor = Reactor::new(self.poller, listeners)?;
+        let reactor = Reactor::new(self.poller, listeners)?.with_margin()?;
         let mut worker = Worker::new(Setup {
             service: service(self.id),
             id: self.id,
