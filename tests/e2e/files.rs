@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use corecast::reactor::fds;
 
-use crate::client::{Client, PATIENCE, Via, connect};
+use crate::client::{Client, PATIENCE, Via, connect, get};
 use crate::program::Program;
 
 /// A client, unless the server has turned it away.
@@ -27,13 +27,15 @@ fn client_in_time(address: SocketAddr) -> Client {
 
 /// Fills a server that may open `files` files, and makes room again.
 fn overcrowd(files: u32, workers: &str) {
-    let arguments = ["--listen=127.0.0.1:0", "--admin=off", "--workers", workers];
+    let arguments = ["--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--workers", workers];
     let mut program = Program::start_with_files(files, &arguments);
     let address = program.address("http://");
     let mut clients: Vec<_> = (0..2 * files).filter_map(|_| try_client(address)).collect();
     assert!(clients.len() < files as usize, "{} clients in {files} files", clients.len());
     assert!(clients.len() > files as usize / 2, "only {} clients", clients.len());
     assert!(clients.iter_mut().all(|client| client.is_echoed("still here")));
+    let health = get(program.admin_address(), "/health/ready");
+    assert!(health.starts_with("HTTP/1.1 200 "), "operators still get in: {health}");
 
     clients.truncate(clients.len() - 10);
     clients.extend((0..10).map(|_| client_in_time(address)));

@@ -59,6 +59,15 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     socket
 }
 
+/// The answer to a GET of `path`, with its head.
+pub(crate) fn get(address: SocketAddr, path: &str) -> String {
+    let mut socket = connect(address);
+    write!(socket, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut page = String::new();
+    socket.read_to_string(&mut page).unwrap();
+    page
+}
+
 /// A WebSocket that has seen its 101.
 pub(crate) struct Client(WebSocket<Carrier>);
 

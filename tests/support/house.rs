@@ -12,7 +12,7 @@ use corecast::tls::{config, pki};
 use corecast::worker::Limits;
 use tempfile::TempDir;
 
-use super::client::{Client, PATIENCE, Via, connect};
+use super::client::{Client, PATIENCE, Via, get};
 
 /// A server that runs until the test has ended, however that ends.
 pub(crate) struct House {
@@ -101,15 +101,6 @@ impl Drop for House {
             assert!(std::thread::panicking() || outcome.is_ok(), "{outcome:?}");
         }
     }
-}
-
-/// The answer to a GET of `path`, with its head.
-fn get(address: SocketAddr, path: &str) -> String {
-    let mut socket = connect(address);
-    write!(socket, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-    let mut page = String::new();
-    socket.read_to_string(&mut page).unwrap();
-    page
 }
 
 /// Publishes `text` over a connection that stays open; gives back the status of the answer.

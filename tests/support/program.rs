@@ -50,10 +50,19 @@ impl Program {
         program
     }
 
-    /// The address behind `scheme` where it said that it serves.
+    /// Where it said that it serves `http://` or `https://`, first.
     pub(crate) fn address(&self, scheme: &str) -> SocketAddr {
-        let line = self.said.iter().find(|line| line.contains(&format!(" on {scheme}"))).unwrap();
-        line.rsplit('/').next().unwrap().parse().unwrap()
+        self.address_behind(&format!(" on {scheme}"))
+    }
+
+    /// Where it said that operators are answered.
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.address_behind("health on http://")
+    }
+
+    fn address_behind(&self, words: &str) -> SocketAddr {
+        let line = self.said.iter().find_map(|line| line.split_once(words)).unwrap().1;
+        line.split('/').next().unwrap().parse().unwrap()
     }
 
     /// Whether it has said `words` up to now.
