@@ -101,7 +101,8 @@ impl Carriers {
         self.ways.len()
     }
     /// Carries the next batch of one way. Returns to whom and whether it arrived, if there was one.
-    /// Carries the next batch of one way. Returns to whom, and whether it arrived, if there was one.
+    /// Carries the next batch of one way. Returns to whom, and whether it arrived; `None` if there
+    /// was none.
     pub fn carry(&mut self, way: usize) -> Option<(usize, bool)> {
         let way = self.ways.get_mut(way)?;
         let batch = way.next()?;
