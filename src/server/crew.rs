@@ -165,11 +165,10 @@ impl AdminDesk {
     /// Starts it, after the workers: their tables of open files must not have its connections.
     pub(super) fn start(self, notices: &Sender<Notice>) -> Result<Remote, ServerError> {
         let Self { poller, port, mut admin, remote } = self;
-        start("admin", notices.clone(), move || {
-            let listener = port.seat()?.listen()?;
-            drop(port);
-            Reactor::new(poller, vec![listener])?.run(&mut admin)
-        })?;
+        // Before there is a thread, so that whoever started us can be sure that it listens.
+        let listen = || Reactor::new(poller, vec![port.seat()?.listen()?]);
+        let reactor = listen().map_err(ServerError::system("listen for operators"))?;
+        start("admin", notices.clone(), move || reactor.run(&mut admin))?;
         Ok(remote)
     }
 }
