@@ -1,11 +1,13 @@
 //! What clients do when it is their turn.
 
-use corecast::ws::{CloseCode, Opcode, encoder};
+use corecast::hub::WorkerId;
+use corecast::ws::{CloseCode, Message, Opcode, encoder};
 
-use crate::client::{Client, Phase, garbage};
+use crate::client::{Client, OUTSIDE, Phase, garbage};
 use crate::hear::Violation;
 use crate::history::History;
 use crate::plan::{TOPICS, one_of, usize_of};
+use crate::service::topic_name;
 use crate::words::Words;
 
 /// What an open WebSocket may be used for.
@@ -154,6 +156,47 @@ impl History {
             drawn -= weight(act, taste);
         }
         Act::Publish
+    }
+}
+
+impl History {
+    /// Lets another thread use its handle: to publish, or to close somebody.
+    pub fn call(&mut self) -> Result<(), Violation> {
+        if self.rng.one_of(1, 8) { self.dismiss_somebody() } else { self.publish_from_outside() }
+    }
+
+    fn publish_from_outside(&mut self) -> Result<(), Violation> {
+        let topic = self.rng.below(TOPICS);
+        self.last_call += 1;
+        let words = Words::Publish { from: 0, seq: self.last_call, topic };
+        let published =
+            self.carriers.handle.publish(&topic_name(topic), Message::Text(&words.say(9)));
+        self.trace.note(format_args!("a call publishes to {topic}: {published:?}"));
+        if published.is_ok() {
+            // It is accepted by the topic's own worker, later, in this order.
+            self.journal.borrow_mut().accept(0, self.last_call, topic, OUTSIDE);
+            // Whose mail it is is the mesh's secret, but it is somebody's.
+            let mut cores = self.cores.iter().filter(|core| !core.has_exited());
+            if cores.all(|core| core.check_woken().is_err()) {
+                return Err("everybody sleeps over a call".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn dismiss_somebody(&mut self) -> Result<(), Violation> {
+        let number = self.below(self.clients.len());
+        let client = &mut self.clients[number];
+        // Whoever is no WebSocket yet cannot be closed so.
+        let (Some(wire), Phase::WebSocket(_)) = (&client.wire, &client.phase) else {
+            return Ok(());
+        };
+        let core = wire.worker;
+        let worker = WorkerId::new(u8::try_from(core).expect("few workers"));
+        let closed = self.carriers.handle.close(worker, wire.key, CloseCode::NORMAL);
+        client.faults.bye = true;
+        self.trace.note(format_args!("a call closes {number}: {closed:?}"));
+        self.cores[core].check_woken()
     }
 }
 

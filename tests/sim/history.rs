@@ -39,6 +39,8 @@ pub struct History {
     /// Since when the server has been shutting down.
     pub draining_since: Option<Instant>,
     pub last_conn: Conn,
+    /// The last publication from outside all workers.
+    pub last_call: u64,
     /// Keys of connections that have gone, for late news.
     stale: Vec<(usize, Key)>,
 }
@@ -80,6 +82,7 @@ impl History {
             trace,
             draining_since: None,
             last_conn: 0,
+            last_call: 0,
             stale: Vec::new(),
         }
     }
@@ -126,6 +129,7 @@ impl History {
                 self.lie();
                 Ok(())
             }
+            Step::Call => self.call(),
             Step::Fault => {
                 let client = self.below(self.clients.len());
                 self.fault(client);

@@ -51,12 +51,14 @@ pub enum Step {
     Jump,
     /// A worker is told of a readiness that is not there, or of a connection that has gone.
     Lie,
+    /// Another thread publishes, or closes somebody.
+    Call,
     /// Something breaks.
     Fault,
 }
 
 impl Step {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Turn,
         Self::Deliver,
         Self::Read,
@@ -64,6 +66,7 @@ impl Step {
         Self::Act,
         Self::Jump,
         Self::Lie,
+        Self::Call,
         Self::Fault,
     ];
 }
@@ -81,6 +84,7 @@ impl Plan {
             10 + weigh(20),
             weigh(6),
             weigh(4) - 1,
+            weigh(6) - 1,
             weigh(4) - 1,
         ];
         let roomy = rng.one_of(1, 2);

@@ -48,7 +48,7 @@ impl Subject {
         match words {
             Words::Publish { from, seq, topic } => {
                 self.journal.borrow_mut().accept(from, seq, topic, self.worker);
-                cx.publish(&name(topic), message);
+                cx.publish(&topic_name(topic), message);
             }
             Words::Echo { .. } => {
                 let to = match self.plant {
@@ -67,14 +67,14 @@ impl Subject {
                 cx.close(key, code, "as you wish");
             }
             Words::Join { topic } => {
-                if cx.subscribe(key, &name(topic)) != Ok(Subscribed::Waiting) {
+                if cx.subscribe(key, &topic_name(topic)) != Ok(Subscribed::Waiting) {
                     let _ = cx.send(key, message);
                 } else if let Some(state) = cx.state_mut(key) {
-                    state.joining.push(name(topic));
+                    state.joining.push(topic_name(topic));
                 }
             }
             Words::Leave { topic } => {
-                cx.unsubscribe(key, &name(topic));
+                cx.unsubscribe(key, &topic_name(topic));
                 let _ = cx.send(key, message);
             }
         }
@@ -98,7 +98,8 @@ impl Service for Subject {
         let conn = parts.next().and_then(|conn| conn.parse().ok());
         let Some(conn) = conn else { return Verdict::Refuse(Response::new(Status::NOT_FOUND)) };
         let topics = parts.next().unwrap_or_default().split(',').filter(|topic| !topic.is_empty());
-        let topics: Vec<_> = topics.map(|topic| name(topic.parse().expect("a number"))).collect();
+        let topics: Vec<_> =
+            topics.map(|topic| topic_name(topic.parse().expect("a number"))).collect();
         if self.plant != Plant::EarlyAnswer {
             for topic in &topics {
                 let _ = cx.subscribe(request.key, topic).expect("few topics");
@@ -152,6 +153,7 @@ impl Service for Subject {
     }
 }
 
-fn name(topic: u64) -> TopicName {
+/// What a topic is called.
+pub fn topic_name(topic: u64) -> TopicName {
     TopicName::new(&format!("topic {topic}")).expect("a good name")
 }
