@@ -1,11 +1,12 @@
-//! A closed loop of echoes: every connection has one message in flight, and sends the next when the
-//! last has come back, unchanged.
+//! A closed loop of echoes: every connection has one message in flight, or a few that leave with one
+//! write, and sends the next when the last have come back, unchanged.
 //!
 //! It measures the server by the CPU time that the server takes for a number of messages, read
 //! from /proc before and after, so that what this client costs does not count.
 //!
 //! ```text
-//! drive --connect ADDRESS --pid PID [--connections 100] [--payload 64] [--seconds 3]
+//! drive --connect ADDRESS --pid PID [--connections 100] [--payload 64]
+//!       [--in-flight 1] [--seconds 3]
 //! ```
 //!
 //! prints `messages CPU-SECONDS` of the server.
@@ -32,12 +33,13 @@ fn main() -> Result<(), Failure> {
     let pid = peers::argument("--pid")?.ok_or("--pid is missing")?;
     let connections = peers::argument("--connections")?.unwrap_or(100);
     let payload_len = peers::argument("--payload")?.unwrap_or(64);
+    let in_flight = peers::argument("--in-flight")?.unwrap_or(1);
     let seconds = peers::argument("--seconds")?.unwrap_or(3);
     if !(size_of::<u64>()..=SHORT_PAYLOAD_MAX).contains(&payload_len) {
         return Err("--payload: from 8 to 125 bytes".into());
     }
 
-    let mut load = Load::open(address, connections, payload_len)?;
+    let mut load = Load::open(address, connections, Batch { payload_len, in_flight })?;
     load.run(WARM_UP)?;
     let before = cpu_seconds(pid)?;
     let messages = load.run(Duration::from_secs(seconds))?;
@@ -56,6 +58,15 @@ fn cpu_seconds(pid: u32) -> Result<f64, Failure> {
     Ok(ticks / TICKS_PER_SECOND)
 }
 
+/// What a connection sends at once.
+#[derive(Clone, Copy)]
+struct Batch {
+    /// Bytes of a message.
+    payload_len: usize,
+    /// Messages of a batch.
+    in_flight: u64,
+}
+
 /// All connections of a run.
 struct Load {
     poll: Poll,
@@ -66,15 +77,14 @@ struct Load {
 
 impl Load {
     /// Connects and shakes hands, one connection after the other, and sends the first messages.
-    fn open(address: SocketAddr, count: usize, payload_len: usize) -> Result<Self, Failure> {
+    fn open(address: SocketAddr, count: usize, batch: Batch) -> Result<Self, Failure> {
         let poll = Poll::new()?;
         let mut load = Self { poll, connections: Vec::with_capacity(count), sent: 0 };
         for position in 0..count {
             let mut stream = TcpStream::from_std(shake_hands(address)?);
             load.poll.registry().register(&mut stream, Token(position), Interest::READABLE)?;
-            let mut connection = Connection::new(stream, payload_len);
-            load.sent += 1;
-            connection.send(load.sent)?;
+            let mut connection = Connection::new(stream, batch);
+            load.sent += connection.send(load.sent)?;
             load.connections.push(connection);
         }
         Ok(load)
@@ -90,8 +100,7 @@ impl Load {
             for event in &events {
                 let connection = &mut self.connections[event.token().0];
                 if connection.receive()? {
-                    self.sent += 1;
-                    connection.send(self.sent)?;
+                    self.sent += connection.send(self.sent)?;
                 }
             }
         }
@@ -124,46 +133,55 @@ fn shake_hands(address: SocketAddr) -> Result<std::net::TcpStream, Failure> {
 
 struct Connection {
     stream: TcpStream,
-    /// What was sent and must come back.
-    payload: Vec<u8>,
-    /// The frame as it is sent, masked.
-    frame: Vec<u8>,
-    /// The frame as it comes back; its first `received` bytes have come.
+    batch: Batch,
+    /// The frames as they are sent, masked.
+    frames: Vec<u8>,
+    /// The same as they must come back.
+    expected: Vec<u8>,
+    /// What came back; its first `received` bytes have come.
     answer: Vec<u8>,
     received: usize,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, payload_len: usize) -> Self {
-        let payload = vec![b'x'; payload_len];
-        Self { stream, payload, frame: Vec::new(), answer: vec![0; 2 + payload_len], received: 0 }
+    fn new(stream: TcpStream, batch: Batch) -> Self {
+        let (frames, expected) = (Vec::new(), Vec::new());
+        Self { stream, batch, frames, expected, answer: Vec::new(), received: 0 }
     }
 
-    /// Sends the message of this number.
-    fn send(&mut self, number: u64) -> Result<(), Failure> {
-        let len = u8::try_from(self.payload.len())?;
-        // Any key that differs from message to message will do against a server under test.
-        let [a, b, c, d, ..] = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
-        self.payload[..8].copy_from_slice(&number.to_be_bytes());
-        self.frame.clear();
-        self.frame.extend_from_slice(&[BINARY, MASKED | len, a, b, c, d]);
-        self.frame.extend_from_slice(&self.payload);
-        peers::mask(&mut self.frame[6..], [a, b, c, d]);
-        Ok(self.stream.write_all(&self.frame)?)
-    }
-
-    /// Reads on. Returns whether the message has come back whole.
-    fn receive(&mut self) -> Result<bool, Failure> {
-        match self.stream.read(&mut self.answer[self.received..]) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-            Ok(0) => return Err("the server closed a connection".into()),
-            outcome => self.received += outcome?,
+    /// Sends the messages that follow the one with the number `last`. Returns how many those are.
+    fn send(&mut self, last: u64) -> Result<u64, Failure> {
+        let len = u8::try_from(self.batch.payload_len)?;
+        self.frames.clear();
+        self.expected.clear();
+        for number in (1..=self.batch.in_flight).map(|step| last + step) {
+            let start = self.expected.len();
+            self.expected.extend_from_slice(&[BINARY, len]);
+            self.expected.extend_from_slice(&number.to_be_bytes());
+            self.expected.resize(start + 2 + self.batch.payload_len, b'x');
+            // Any key that differs from message to message will do against a server under test.
+            let [a, b, c, d, ..] = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+            self.frames.extend_from_slice(&[BINARY, MASKED | len, a, b, c, d]);
+            let masked = self.frames.len();
+            self.frames.extend_from_slice(&self.expected[start + 2..]);
+            peers::mask(&mut self.frames[masked..], [a, b, c, d]);
         }
-        if self.received < self.answer.len() {
-            return Ok(false);
+        self.answer.resize(self.expected.len(), 0);
+        self.stream.write_all(&self.frames)?;
+        Ok(self.batch.in_flight)
+    }
+
+    /// Reads on. Returns whether all messages have come back.
+    fn receive(&mut self) -> Result<bool, Failure> {
+        while self.received < self.answer.len() {
+            match self.stream.read(&mut self.answer[self.received..]) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Ok(0) => return Err("the server closed a connection".into()),
+                outcome => self.received += outcome?,
+            }
         }
         self.received = 0;
-        if self.answer[0] != BINARY || self.answer[2..] != self.payload {
+        if self.answer != self.expected {
             return Err("what came back is not what was sent".into());
         }
         Ok(true)
