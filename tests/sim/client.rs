@@ -60,6 +60,8 @@ pub struct Faults {
     pub garbage: bool,
     /// It has closed.
     pub closed: bool,
+    /// It was silent for so long that it was given up.
+    pub silent: bool,
     /// Something asked the server to close it.
     pub bye: bool,
 }
