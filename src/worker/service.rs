@@ -11,7 +11,8 @@ use crate::ws::{Message, handshake};
 /// only.
 ///
 /// A connection asks [`upgrade`](Self::upgrade) first. If it is accepted, `opened` follows, then
-/// any number of `message`s, then `closed`, once, whatever the reason.
+/// any number of `message`s, then `closed`, once, whatever the reason. One that ends while its
+/// answer is held back is `closed` without having been `opened`.
 pub trait Service: Sized {
     /// What the service keeps for each connection, next to it: [`Context::state`] finds it.
     type State;
@@ -45,7 +46,7 @@ pub trait Service: Sized {
         let _ = (key, topic, cx);
     }
 
-    /// A WebSocket is gone. Its key names nothing any more.
+    /// A WebSocket that was accepted is gone. Its key names nothing any more.
     fn closed(
         &mut self,
         key: Key,
