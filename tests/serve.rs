@@ -145,7 +145,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     command.env("CORECAST_WORKERS", "4").args(["--workers", "3"]);
     let output = command.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && said.contains("3 workers"), "{said}");
+    assert!(output.status.success() && said.contains("workers: 3,"), "{said}");
 }
 
 #[test]

@@ -30,9 +30,10 @@ pub(super) fn started(config: &Config, running: &Running, origin: Option<&Origin
 /// Tells how many connections there is room for, and why so many.
 pub(super) fn room(config: &Config, size: &Size) {
     let Size { workers, cores, connections, files, has_own_tables } = size;
-    let cores = cores.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let tables = if *has_own_tables { "each" } else { "together" };
-    log::info!("{workers} workers on cores {cores}; they may open {files} files {tables}");
+    let cores = cores.iter().take(*workers).map(ToString::to_string);
+    let cores = cores.collect::<Vec<_>>().join(", ");
+    let tables = if *has_own_tables { "each" } else { "in all" };
+    log::info!("workers: {workers}, pinned to cores: {cores}; open files: {files} {tables}");
     let more = if config.connections_max.is_none() { " (--max-conns N makes more)" } else { "" };
     log::info!("room for {connections} connections{more}");
 }

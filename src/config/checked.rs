@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::raw::{RawConfig, Written};
+use super::values::{PublishKey, Workers};
 use super::{ConfigError, rules};
 use crate::worker::limits::Limits;
 
@@ -54,15 +54,6 @@ pub enum Certificate {
     },
 }
 
-/// How many threads serve.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Workers {
-    /// One a core, and more where the limit of open files demands it.
-    Auto,
-    /// So many.
-    Exactly(NonZeroUsize),
-}
-
 /// Whether WebSocket clients may publish, and why.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ClientPublish {
@@ -103,27 +94,6 @@ impl fmt::Display for ClientPublish {
                 f.write_str("--allow-publish would let them")
             }
         }
-    }
-}
-
-/// The bearer token of backends. It is never printed.
-#[derive(Clone, Eq, PartialEq)]
-pub struct PublishKey(String);
-
-impl PublishKey {
-    pub(super) fn new(token: &str) -> Self {
-        Self(token.to_owned())
-    }
-
-    /// The token, to be compared with what a backend shows.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for PublishKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublishKey({} bytes)", self.0.len())
     }
 }
 

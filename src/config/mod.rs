@@ -16,9 +16,11 @@ mod checked;
 mod raw;
 mod rules;
 mod units;
+mod values;
 
-pub use checked::{Certificate, ClientPublish, Config, PublishKey, Workers};
+pub use checked::{Certificate, ClientPublish, Config};
 pub use raw::{RawConfig, Written};
+pub use values::{PublishKey, Workers};
 
 use std::fmt;
 

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::checked::{PublishKey, Workers};
 use super::raw::Written;
+use super::values::{PublishKey, Workers};
 use super::{ConfigError, units};
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::base::Tick;
 use crate::hub::Frame;
 
-/// What became of a frame offered to an [`Outbox`], or sent to a connection.
+/// What became of a frame offered to an outbox, or sent to a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Offer {

@@ -1,0 +1,34 @@
+//! Values that mean more than their text.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+
+/// How many threads serve.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Workers {
+    /// One a core, and more where the limit of open files demands it.
+    Auto,
+    /// So many.
+    Exactly(NonZeroUsize),
+}
+
+/// The bearer token of backends. It is never printed.
+#[derive(Clone, Eq, PartialEq)]
+pub struct PublishKey(String);
+
+impl PublishKey {
+    pub(super) fn new(token: &str) -> Self {
+        Self(token.to_owned())
+    }
+
+    /// The token, to be compared with what a backend shows.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PublishKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublishKey({} bytes)", self.0.len())
+    }
+}
