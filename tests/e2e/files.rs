@@ -62,7 +62,7 @@ fn workers_with_tables_of_their_own_hold_more_than_the_limit() {
     fds::raise_limit().unwrap();
     let arguments = ["--listen=127.0.0.1:0", "--admin=off", "--max-conns=800"];
     let mut program = Program::start_with_files(400, &arguments);
-    assert!(program.has_said("they may open 400 files each"));
+    assert!(program.has_said("open files: 400 each"));
     let address = program.address("http://");
     let connect = |_| Client::connect(address, &Via::Plain, "/echo");
     let mut clients: Vec<_> = (0..700).map(connect).collect();
