@@ -214,10 +214,22 @@ impl<S: Stream, V: Service> Worker<S, V> {
     }
 
     /// Hands what is staged to the other cores.
+    ///
+    /// While one of them has no room, announcements wait in the hub, where a topic has one at most:
+    /// so subscribing and unsubscribing cannot make them pile up here.
     fn post(&mut self) {
-        while let Some(announcement) = self.world.hub.poll_announcement() {
-            self.world.staging.announce(&announcement);
+        if self.world.staging.is_stuck() {
+            self.flush_staged();
         }
+        if !self.world.staging.is_stuck() {
+            while let Some(announcement) = self.world.hub.poll_announcement() {
+                self.world.staging.announce(&announcement);
+            }
+        }
+        self.flush_staged();
+    }
+
+    fn flush_staged(&mut self) {
         let posted = self.world.staging.flush();
         self.world.metrics().wakes_total.add(posted.wakes);
         self.world.metrics().publications_lost_total.add(posted.lost);

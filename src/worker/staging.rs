@@ -17,6 +17,7 @@ pub(super) struct Staging {
     peers: Vec<Peer>,
     bytes_max: usize,
     lost: u64,
+    is_stuck: bool,
 }
 
 /// What waits for one peer.
@@ -46,7 +47,13 @@ impl Staging {
     /// numbers.
     pub(super) fn new(me: WorkerId, doors: Vec<Door>, bytes_max: usize) -> Self {
         let peer = |door| Peer { door, mail: Vec::new(), bytes: 0, lost: Set::default() };
-        Self { me, peers: doors.into_iter().map(peer).collect(), bytes_max, lost: 0 }
+        Self {
+            me,
+            peers: doors.into_iter().map(peer).collect(),
+            bytes_max,
+            lost: 0,
+            is_stuck: false,
+        }
     }
 
     /// Adds `message` to what leaves for `to`, behind what waits already.
@@ -67,7 +74,14 @@ impl Staging {
     /// Posts every batch for which there is room. The others stay, to be posted later.
     pub(super) fn flush(&mut self) -> Posted {
         let woke = self.peers.iter_mut().filter_map(|peer| peer.flush(self.me).then_some(1));
-        Posted { wakes: woke.sum(), lost: std::mem::take(&mut self.lost) }
+        let wakes = woke.sum();
+        self.is_stuck = self.is_waiting();
+        Posted { wakes, lost: std::mem::take(&mut self.lost) }
+    }
+
+    /// Whether the last flush found no room for something.
+    pub(super) const fn is_stuck(&self) -> bool {
+        self.is_stuck
     }
 
     /// Whether something is still here that has to be posted.
@@ -229,9 +243,10 @@ mod tests {
         }
         staging.stage(PEER, publication("a", staged));
         let _ = staging.flush();
-        assert!(staging.is_waiting());
+        assert!(staging.is_waiting() && staging.is_stuck());
         let mut arrived = mail(&mailboxes[2]);
         let _ = staging.flush();
+        assert!(!staging.is_stuck());
         arrived.extend(mail(&mailboxes[2]));
         let expected: Vec<_> = (0..=staged).map(|len| format!("a {len}")).collect();
         assert_eq!(arrived, expected);
