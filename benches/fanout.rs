@@ -35,7 +35,7 @@ use corecast::reactor::listener::reserve;
 use corecast::reactor::{Poller, Reactor, affinity, fds};
 use corecast::worker::mesh::{Handle, mesh};
 use corecast::worker::metrics::{Metrics, MetricsSet};
-use corecast::worker::{Context, Incoming, Kind, Limits, Service, Setup, Verdict, Worker};
+use corecast::worker::{Context, Incoming, Limits, Listener, Service, Setup, Verdict, Worker};
 use corecast::ws::{Message, Opcode, encoder};
 
 const SUBSCRIBERS: u32 = 10_000;
@@ -274,7 +274,7 @@ impl Corecast {
                 Ok(reactor.run(&mut Worker::new(Setup {
                     service,
                     id,
-                    listeners: vec![Kind::Plain],
+                    listeners: vec![Listener::plain()],
                     limits,
                     mailbox,
                     doors,

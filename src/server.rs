@@ -85,7 +85,7 @@ use crate::hub::WorkerId;
 use crate::reactor::listener::{self, Reservation};
 use crate::tls::ServerConfig;
 use crate::worker::mesh::Handle;
-use crate::worker::{Kind, Limits, Service};
+use crate::worker::{Limits, Listener, Service};
 
 pub use error::ServerError;
 pub use size::Size;
@@ -96,7 +96,7 @@ use supervisor::{Notice, Supervisor};
 /// A server that has not started yet.
 #[derive(Clone, Debug)]
 pub struct Server {
-    listeners: Vec<(String, Kind)>,
+    listeners: Vec<(String, Listener)>,
     workers: Option<NonZeroUsize>,
     connections: Option<u64>,
     limits: Limits,
@@ -119,12 +119,18 @@ impl Server {
 
     /// Serves http and ws on `address`, such as `127.0.0.1:0`, where 0 is any free port.
     pub fn listen(self, address: impl Into<String>) -> Self {
-        self.listen_as(address.into(), Kind::Plain)
+        self.listen_as(address, Listener::plain())
     }
 
     /// Serves https and wss on `address`.
     pub fn listen_tls(self, address: impl Into<String>, config: Arc<ServerConfig>) -> Self {
-        self.listen_as(address.into(), Kind::Tls(config))
+        self.listen_as(address, Listener::tls(config))
+    }
+
+    /// Serves on `address` what `listener` offers.
+    pub fn listen_as(mut self, address: impl Into<String>, listener: Listener) -> Self {
+        self.listeners.push((address.into(), listener));
+        self
     }
 
     /// Starts exactly so many workers, instead of one a core.
@@ -214,11 +220,6 @@ impl Server {
 
     fn reserve_admin(&self) -> Result<Option<Reservation>, ServerError> {
         self.admin.map(|address| reserve(&address.to_string())).transpose()
-    }
-
-    fn listen_as(mut self, address: String, kind: Kind) -> Self {
-        self.listeners.push((address, kind));
-        self
     }
 }
 

@@ -15,7 +15,7 @@ use corecast::hub::WorkerId;
 use corecast::push::{PublishKey, Publishers, Push, Settings};
 use corecast::worker::mesh::mesh;
 use corecast::worker::metrics::{Metrics, MetricsSet};
-use corecast::worker::{Kind, Limits, Setup, Worker};
+use corecast::worker::{Limits, Listener, Setup, Worker};
 use corecast::ws::{self, Decoder, Event, MaskKey, Opcode, Role, encoder};
 use pipe::Pipe;
 
@@ -54,7 +54,7 @@ impl Server {
         let worker = Worker::new(Setup {
             service: Push::new(Arc::new(settings)),
             id: WorkerId::new(0),
-            listeners: vec![Kind::Plain],
+            listeners: vec![Listener::plain()],
             limits: Limits::default(),
             mailbox,
             doors,

@@ -14,7 +14,9 @@ use corecast::base::{Handler, Key, Origin, Readiness, Request, Wake};
 use corecast::hub::{TopicName, WorkerId};
 use corecast::worker::mesh::{Handle, mesh};
 use corecast::worker::metrics::{Metrics, MetricsSet};
-use corecast::worker::{Bound, Context, Incoming, Kind, Limits, Service, Setup, Verdict, Worker};
+use corecast::worker::{
+    Bound, Context, Incoming, Limits, Listener, Service, Setup, Verdict, Worker,
+};
 use corecast::ws::{
     CloseCode, CloseFrame, Decoder, Event, MaskKey, Message, Opcode, Role, encoder,
 };
@@ -82,7 +84,7 @@ impl Bench {
         let worker = Worker::new(Setup {
             service: Subject,
             id: WorkerId::new(0),
-            listeners: vec![Kind::Plain],
+            listeners: vec![Listener::plain()],
             limits,
             mailbox,
             doors,

@@ -2,27 +2,33 @@
 
 use std::net::SocketAddr;
 
-use corecast::config::Config;
+use corecast::config::{Config, Kind};
 use corecast::server::{Running, Size};
 
 use super::identity::Origin;
 
 /// Tells what has been started.
-pub(super) fn started(config: &Config, running: &Running, origin: Option<&Origin>) {
-    let (plain, tls) = running.addresses().split_at(config.listen.len());
-    for address in plain {
-        log::info!("serving http and ws on http://{address}");
+pub(super) fn started(config: &Config, running: &Running, origins: &[Origin]) {
+    let (mut plain, mut tls) = (None, None);
+    for (listener, address) in config.listeners.iter().zip(running.addresses()) {
+        match &listener.kind {
+            Kind::Http => {
+                log::info!("serving http and ws on http://{address}");
+                plain.get_or_insert(*address);
+            }
+            Kind::Https(_) => {
+                log::info!("serving https and wss on https://{address}");
+                tls.get_or_insert(*address);
+            }
+        }
     }
-    for address in tls {
-        log::info!("serving https and wss on https://{address}");
-    }
-    origin.into_iter().for_each(certificate);
+    origins.iter().for_each(certificate);
     if let Some(address) = running.admin_address() {
         log::info!("metrics and health on http://{address}/metrics and /health/ready");
     }
     room(config, running.size());
     log::info!("{}", config.client_publish);
-    for command in commands(plain, tls, origin) {
+    for command in commands(plain, tls, origins) {
         log::info!("try: {command}");
     }
 }
@@ -50,13 +56,13 @@ fn certificate(origin: &Origin) {
 }
 
 /// What to try next: a publication and a measurement, plain if that is served.
-fn commands(plain: &[SocketAddr], tls: &[SocketAddr], origin: Option<&Origin>) -> Vec<String> {
+fn commands(plain: Option<SocketAddr>, tls: Option<SocketAddr>, origins: &[Origin]) -> Vec<String> {
     let (secure, address, trust) = match (plain, tls) {
-        ([address, ..], _) => ("", address, None),
-        ([], [address, ..]) => ("s", address, origin.and_then(authority)),
-        ([], []) => return Vec::new(),
+        (Some(address), _) => ("", address, None),
+        (None, Some(address)) => ("s", address, origins.iter().find_map(authority)),
+        (None, None) => return Vec::new(),
     };
-    let host = reachable(*address);
+    let host = reachable(address);
     let curl_trust = trust.as_ref().map(|path| format!("--cacert {path} ")).unwrap_or_default();
     let load_trust = trust.map(|path| format!("--ca {path} ")).unwrap_or_default();
     vec![
@@ -99,11 +105,11 @@ mod tests {
             certificate: "/state/server.pem".into(),
             is_new: true,
         };
-        let plain = commands(&[everywhere], &[loopback], Some(&made));
+        let plain = commands(Some(everywhere), Some(loopback), &[]);
         assert!(plain[1].ends_with("-d hello http://localhost:80/topics/demo"), "{plain:?}");
-        let secure = commands(&[], &[loopback], Some(&made));
+        let secure = commands(None, Some(loopback), &[made]);
         assert!(secure[1].contains("--cacert /state/ca.pem"), "{secure:?}");
         assert!(secure[2].ends_with("--ca /state/ca.pem wss://[::1]:443/echo"), "{secure:?}");
-        assert!(commands(&[], &[], None).is_empty());
+        assert!(commands(None, None, &[]).is_empty());
     }
 }

@@ -12,10 +12,17 @@ use corecast::tls::{ServerConfig, pki};
 
 use super::Failure;
 
-/// What proves the server's name.
-pub(super) struct Identity {
-    pub(super) tls: Arc<ServerConfig>,
-    pub(super) origin: Origin,
+/// What proves the server's name, by where it comes from: listeners with the same certificate
+/// share what is made of it.
+#[derive(Default)]
+pub(super) struct Identities {
+    found: Vec<(Certificate, Identity)>,
+}
+
+/// What proves the server's name on some listeners.
+struct Identity {
+    tls: Arc<ServerConfig>,
+    origin: Origin,
 }
 
 /// Where a certificate comes from.
@@ -36,9 +43,27 @@ pub(super) enum Origin {
     },
 }
 
+impl Identities {
+    /// What TLS is told where `certificate` proves the server's name.
+    pub(super) fn find(&mut self, certificate: &Certificate) -> Result<Arc<ServerConfig>, Failure> {
+        if let Some((_, identity)) = self.found.iter().find(|(known, _)| known == certificate) {
+            return Ok(Arc::clone(&identity.tls));
+        }
+        let identity = Identity::find(certificate)?;
+        let tls = Arc::clone(&identity.tls);
+        self.found.push((certificate.clone(), identity));
+        Ok(tls)
+    }
+
+    /// Where all of them come from.
+    pub(super) fn into_origins(self) -> Vec<Origin> {
+        self.found.into_iter().map(|(_, identity)| identity.origin).collect()
+    }
+}
+
 impl Identity {
     /// Reads what `certificate` says, or makes it.
-    pub(super) fn find(certificate: &Certificate) -> Result<Self, Failure> {
+    fn find(certificate: &Certificate) -> Result<Self, Failure> {
         match certificate {
             Certificate::Files { chain, key } => {
                 let origin = Origin::Given { certificate: chain.clone() };

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::thread;
 
 use clap::Args;
-use corecast::config::{ClientPublish, Config, RawConfig, Workers};
+use corecast::config::{ClientPublish, Config, Kind, RawConfig, Workers};
 use corecast::push::{PublishKey, Publishers, Push, Settings};
 use corecast::reactor::signal::{Signal, Signals};
 use corecast::server::{Server, Stopper};
+use corecast::worker::Listener;
 
-use super::identity::{Identity, Origin};
+use super::identity::{Identities, Origin};
 use super::{Failure, announcement};
 
 /// What may be said to `serve`.
@@ -23,10 +24,10 @@ pub(super) struct Arguments {
     #[command(flatten)]
     settings: RawConfig,
     /// Read settings from this TOML file [default: the one that `CORECAST_CONFIG` names, if any]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Operation")]
     config: Option<PathBuf>,
     /// Check the configuration, the certificate, the ports and the room, and exit
-    #[arg(long)]
+    #[arg(long, help_heading = "Operation")]
     check: bool,
 }
 
@@ -34,7 +35,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let is_check = arguments.check;
     let config = arguments.configuration()?;
-    let (server, origin) = server(&config)?;
+    let (server, origins) = server(&config)?;
     if is_check {
         announcement::room(&config, &server.check()?);
         log::info!("all is well; nothing was started");
@@ -45,7 +46,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let signals = Signals::catch().map_err(|error| Failure::cannot("catch signals", error))?;
     let settings = Arc::new(settings(&config));
     let running = server.start(move |_| Push::new(Arc::clone(&settings)))?;
-    announcement::started(&config, &running, origin.as_ref());
+    announcement::started(&config, &running, &origins);
     obey(signals, running.stopper())?;
     running.join()?;
     log::info!("every connection has ended");
@@ -75,19 +76,16 @@ fn read(path: &Path) -> Result<RawConfig, Failure> {
     Ok(RawConfig::from_file(&place, &text)?)
 }
 
-/// The server that `config` wants, and where its certificate comes from if it needs one.
-fn server(config: &Config) -> Result<(Server, Option<Origin>), Failure> {
+/// The server that `config` wants, and where its certificates come from.
+fn server(config: &Config) -> Result<(Server, Vec<Origin>), Failure> {
     let mut server = Server::builder().limits(config.limits).drain_timeout(config.drain_timeout);
-    for address in &config.listen {
-        server = server.listen(address.to_string());
-    }
-    let mut origin = None;
-    if !config.listen_tls.is_empty() {
-        let identity = Identity::find(&config.certificate)?;
-        for address in &config.listen_tls {
-            server = server.listen_tls(address.to_string(), Arc::clone(&identity.tls));
-        }
-        origin = Some(identity.origin);
+    let mut identities = Identities::default();
+    for listener in &config.listeners {
+        let offer = match &listener.kind {
+            Kind::Http => Listener::plain(),
+            Kind::Https(security) => Listener::tls(identities.find(&security.certificate)?),
+        };
+        server = server.listen_as(listener.address.to_string(), offer);
     }
     if let Workers::Exactly(workers) = config.workers {
         server = server.workers(workers);
@@ -98,7 +96,7 @@ fn server(config: &Config) -> Result<(Server, Option<Origin>), Failure> {
     if let Some(address) = config.admin {
         server = server.admin(address);
     }
-    Ok((server, origin))
+    Ok((server, identities.into_origins()))
 }
 
 fn settings(config: &Config) -> Settings {

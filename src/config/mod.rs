@@ -18,11 +18,12 @@ mod rules;
 mod units;
 mod values;
 
-pub use checked::{Certificate, ClientPublish, Config};
+pub use checked::{Certificate, ClientPublish, Config, Kind, Listener, Security};
 pub use raw::{RawConfig, Written};
 pub use values::{PublishKey, Workers};
 
 use std::fmt;
+use std::net::SocketAddr;
 
 /// Why a configuration cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -47,6 +48,27 @@ pub enum ConfigError {
     },
     /// Lists of addresses that are all empty.
     Nowhere,
+    /// An address of two listeners.
+    Twice(SocketAddr),
+    /// Something is wrong with the listener of a table.
+    InListener {
+        /// Which one it is, counted from 1.
+        number: usize,
+        /// What is wrong with it.
+        error: Box<ConfigError>,
+    },
+    /// A key without which a table says nothing.
+    Needed {
+        /// The key.
+        key: &'static str,
+    },
+    /// A key that means nothing for a listener of this kind.
+    Meaningless {
+        /// The key.
+        key: String,
+        /// The kind.
+        kind: &'static str,
+    },
     /// A key that means nothing without another.
     Missing {
         /// The key that was given.
@@ -79,7 +101,11 @@ impl fmt::Display for ConfigError {
             Self::BadValue { key, value, allowed } => {
                 write!(f, "{key}: `{value}` is not allowed; {allowed}")
             }
-            Self::Nowhere => f.write_str("neither listen nor listen-tls names an address"),
+            Self::Nowhere => f.write_str("there is no address to listen on: every list is empty"),
+            Self::Twice(address) => write!(f, "the address {address} is written twice"),
+            Self::InListener { number, error } => write!(f, "listener {number}: {error}"),
+            Self::Needed { key } => write!(f, "{key} is missing"),
+            Self::Meaningless { key, kind } => write!(f, "{key} means nothing for kind = `{kind}`"),
             Self::Missing { given, missing } => {
                 write!(f, "{given} is given without {missing}; each needs the other")
             }

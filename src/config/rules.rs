@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::checked::KindName;
 use super::raw::Written;
 use super::values::{PublishKey, Workers};
 use super::{ConfigError, units};
@@ -21,6 +22,22 @@ pub(super) const LISTEN_TLS: Rule<SocketAddr> = Rule {
     key: "listen-tls",
     allowed: "write IP:PORT once, such as 127.0.0.1:8443 or [::]:8443",
     read: address,
+};
+
+pub(super) const ADDRESS: Rule<SocketAddr> = Rule {
+    key: "address",
+    allowed: "write IP:PORT, such as 127.0.0.1:8080 or [::]:8080",
+    read: address,
+};
+
+pub(super) const KIND: Rule<KindName> = Rule {
+    key: "kind",
+    allowed: "write http or https",
+    read: |text| match text {
+        "http" => Some(KindName::Http),
+        "https" => Some(KindName::Https),
+        _ => None,
+    },
 };
 
 pub(super) const TLS_CERT: Rule<PathBuf> =

@@ -17,7 +17,7 @@ use crate::reactor::listener::{Reservation, Seat};
 use crate::reactor::{Poller, Reactor, fds};
 use crate::worker::mesh::{self, Door, Handle, Mailbox};
 use crate::worker::metrics::{Metrics, MetricsSet};
-use crate::worker::{Kind, Limits, Service, Setup, Worker};
+use crate::worker::{Limits, Listener, Service, Setup, Worker};
 
 use super::size::Places;
 use super::supervisor::Notice;
@@ -43,7 +43,8 @@ impl Crew {
         let wakers = pollers.iter().map(Poller::waker).collect();
         let (posts, handle) = mesh::mesh(wakers);
         let metrics: Arc<[_]> = pollers.iter().map(|_| Arc::new(Metrics::default())).collect();
-        let kinds: Vec<_> = server.listeners.iter().map(|(_, kind)| kind.clone()).collect();
+        let listeners: Vec<_> =
+            server.listeners.iter().map(|(_, listener)| listener.clone()).collect();
         let desk = |((id, poller), (mailbox, doors)): ((WorkerId, _), (_, _))| Desk {
             id,
             poller,
@@ -51,7 +52,7 @@ impl Crew {
             doors,
             metrics: MetricsSet::new(Arc::clone(&metrics), id.index()),
             limits: server.limits,
-            kinds: kinds.clone(),
+            listeners: listeners.clone(),
             core: places.core(id.index()),
             has_own_table: places.layout.has_own_tables,
         };
@@ -105,7 +106,7 @@ struct Desk {
     doors: Vec<Door>,
     metrics: MetricsSet,
     limits: Limits,
-    kinds: Vec<Kind>,
+    listeners: Vec<Listener>,
     core: Option<Core>,
     has_own_table: bool,
 }
@@ -124,12 +125,12 @@ impl Desk {
         if self.core.is_some_and(|core| !core.pin()) {
             log::warn!("worker {} cannot be kept on its core", self.id.index());
         }
-        let listeners = seats.into_iter().map(Seat::listen).collect::<io::Result<_>>()?;
-        let reactor = Reactor::new(self.poller, listeners)?.with_margin()?;
+        let seats = seats.into_iter().map(Seat::listen).collect::<io::Result<_>>()?;
+        let reactor = Reactor::new(self.poller, seats)?.with_margin()?;
         let mut worker = Worker::new(Setup {
             service: service(self.id),
             id: self.id,
-            listeners: self.kinds,
+            listeners: self.listeners,
             limits: self.limits,
             mailbox: self.mailbox,
             doors: self.doors,

@@ -26,6 +26,7 @@ mod flush;
 pub mod limits;
 mod link;
 mod listen;
+mod listener;
 pub mod mesh;
 pub mod metrics;
 mod outbox;
@@ -42,7 +43,6 @@ mod atomic {
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::connection::{Connection, Marks};
@@ -55,10 +55,11 @@ use crate::base::{
     Clock, Handler, Key, Origin, Readiness, Request, Rng, Slab, Stream, Tick, Wheel,
 };
 use crate::hub::{Hub, WorkerId};
-use crate::tls::{ServerConfig, Tls};
+use crate::tls::Tls;
 
 pub use self::context::Context;
 pub use self::limits::Limits;
+pub use self::listener::{Listener, Transport};
 pub use self::outbox::{Bound, Offer};
 pub use self::service::{Incoming, Service, Verdict};
 pub use crate::session::{CloseReason, Peer};
@@ -76,8 +77,8 @@ pub struct Setup<V> {
     pub service: V,
     /// Which one it is.
     pub id: WorkerId,
-    /// What is spoken on each listener, by its number.
-    pub listeners: Vec<Kind>,
+    /// What each listener offers, by its number.
+    pub listeners: Vec<Listener>,
     /// Its bounds.
     pub limits: Limits,
     /// Where other cores and handles post to it.
@@ -92,22 +93,13 @@ pub struct Setup<V> {
     pub now: Instant,
 }
 
-/// What is spoken on a listener.
-#[derive(Clone, Debug)]
-pub enum Kind {
-    /// HTTP and WebSocket.
-    Plain,
-    /// The same through TLS.
-    Tls(Arc<ServerConfig>),
-}
-
 /// One core's connections, and what connects them.
 pub struct Worker<S, V: Service> {
     service: V,
     world: World<V::State>,
     /// The streams, by the index of their connection's key.
     links: Vec<Option<Link<S>>>,
-    listeners: Vec<Kind>,
+    listeners: Vec<Listener>,
     mailbox: Mailbox,
     /// Open connections that may be read from.
     unread: VecDeque<Key>,
@@ -263,9 +255,9 @@ impl<S: Stream, V: Service> Handler for Worker<S, V> {
             self.world.metrics().connections_refused_total.add(1);
             return None;
         }
-        let tls = match self.listeners.get(origin.via as usize)? {
-            Kind::Plain => None,
-            Kind::Tls(config) => Some(Tls::server(config).ok()?),
+        let tls = match &self.listeners.get(origin.via as usize)?.transport {
+            Transport::Plain => None,
+            Transport::Tls(config) => Some(Tls::server(config).ok()?),
         };
         let secure = tls.is_some();
         let peer = Peer { address: origin.peer, listener: origin.via, secure };

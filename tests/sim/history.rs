@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use corecast::base::{Key, Origin, Readiness, Rng};
 use corecast::hub::WorkerId;
 use corecast::worker::metrics::{Metrics, MetricsSet};
-use corecast::worker::{Kind, Setup, Worker};
+use corecast::worker::{Listener, Setup, Worker};
 
 use crate::carriers::{Carriers, Ends};
 use crate::client::Client;
@@ -58,7 +58,7 @@ impl History {
             let worker = Worker::new(Setup {
                 service,
                 id: WorkerId::new(u8::try_from(number).expect("few workers")),
-                listeners: vec![Kind::Plain],
+                listeners: vec![Listener::plain()],
                 limits: plan.limits,
                 mailbox: ends.mailbox,
                 doors: ends.doors,

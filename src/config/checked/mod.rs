@@ -1,14 +1,19 @@
 //! As meant: values that can be used as they are.
 
+mod listener;
+
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::raw::{RawConfig, Written};
+use super::raw::{self, RawConfig};
 use super::values::{PublishKey, Workers};
 use super::{ConfigError, rules};
 use crate::worker::limits::Limits;
+use listener::loopback;
+
+pub(super) use listener::KindName;
+pub use listener::{Certificate, Kind, Listener, Security};
 
 /// The longest header of a frame (RFC 6455 §5.2).
 const FRAME_HEADER_BYTES_MAX: usize = 14;
@@ -16,12 +21,8 @@ const FRAME_HEADER_BYTES_MAX: usize = 14;
 /// What is served where, by how many, under which limits.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where http and ws are served.
-    pub listen: Vec<SocketAddr>,
-    /// Where https and wss are served.
-    pub listen_tls: Vec<SocketAddr>,
-    /// What proves our name to TLS clients.
-    pub certificate: Certificate,
+    /// Where to listen, and what for; one at least.
+    pub listeners: Vec<Listener>,
     /// How many threads serve.
     pub workers: Workers,
     /// How many connections there must be room for; `None` takes what the system gives.
@@ -38,20 +39,6 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// What a peer and a core may use.
     pub limits: Limits,
-}
-
-/// What proves our name to TLS clients.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Certificate {
-    /// A certificate of our own development authority, made once and kept in the state directory.
-    Development,
-    /// PEM files of the operator.
-    Files {
-        /// The chain, our certificate first.
-        chain: PathBuf,
-        /// Its private key.
-        key: PathBuf,
-    },
 }
 
 /// Whether WebSocket clients may publish, and why.
@@ -100,71 +87,37 @@ impl fmt::Display for ClientPublish {
 impl RawConfig {
     /// Checks everything that was written and fills in what was not.
     pub fn check(self) -> Result<Config, ConfigError> {
-        let (listen, listen_tls) = listeners(self.listen, self.listen_tls)?;
-        let said = rules::ALLOW_PUBLISH.one(self.allow_publish)?;
-        let everywhere = listen.iter().chain(&listen_tls).copied();
+        let Self { listeners, tls, publishing, limits, operation, tables } = self;
+        let listeners = listener::listeners(listeners, tables, tls)?;
+        let said = rules::ALLOW_PUBLISH.one(publishing.allow_publish)?;
+        let everywhere = listeners.iter().map(|listener| listener.address);
         Ok(Config {
             client_publish: ClientPublish::decide(said, everywhere),
-            listen,
-            listen_tls,
-            certificate: certificate(self.tls_cert, self.tls_key)?,
-            workers: rules::WORKERS.one(self.workers)?.unwrap_or(Workers::Auto),
-            connections_max: rules::MAX_CONNS.one(self.max_conns)?,
-            subprotocols: rules::SUBPROTOCOL.each(self.subprotocol)?,
-            publish_key: rules::PUBLISH_KEY.one(self.publish_key)?,
-            admin: rules::ADMIN.one(self.admin)?.unwrap_or(Some(loopback(9090))),
+            listeners,
+            workers: rules::WORKERS.one(operation.workers)?.unwrap_or(Workers::Auto),
+            connections_max: rules::MAX_CONNS.one(limits.max_conns.clone())?,
+            subprotocols: rules::SUBPROTOCOL.each(publishing.subprotocol)?,
+            publish_key: rules::PUBLISH_KEY.one(publishing.publish_key)?,
+            admin: rules::ADMIN.one(operation.admin)?.unwrap_or(Some(loopback(9090))),
             drain_timeout: rules::DRAIN_TIMEOUT
-                .one(self.drain_timeout)?
+                .one(operation.drain_timeout)?
                 .unwrap_or(Duration::from_secs(10)),
-            limits: limits(self.heartbeat, self.outbox_bytes, self.message_bytes)?,
+            limits: check_limits(limits)?,
         })
     }
 }
 
-/// Where to listen, plain and with TLS: on loopback unless any place was written.
-fn listeners(
-    plain: Option<Vec<Written>>,
-    tls: Option<Vec<Written>>,
-) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), ConfigError> {
-    if plain.is_none() && tls.is_none() {
-        return Ok((vec![loopback(8080)], vec![loopback(8443)]));
-    }
-    let (plain, tls) = (rules::LISTEN.each(plain)?, rules::LISTEN_TLS.each(tls)?);
-    if plain.is_empty() && tls.is_empty() {
-        return Err(ConfigError::Nowhere);
-    }
-    Ok((plain, tls))
-}
-
-fn certificate(chain: Option<Written>, key: Option<Written>) -> Result<Certificate, ConfigError> {
-    let (cert_rule, key_rule) = (rules::TLS_CERT, rules::TLS_KEY);
-    match (cert_rule.one(chain)?, key_rule.one(key)?) {
-        (None, None) => Ok(Certificate::Development),
-        (Some(chain), Some(key)) => Ok(Certificate::Files { chain, key }),
-        (Some(_), None) => {
-            Err(ConfigError::Missing { given: cert_rule.key, missing: key_rule.key })
-        }
-        (None, Some(_)) => {
-            Err(ConfigError::Missing { given: key_rule.key, missing: cert_rule.key })
-        }
-    }
-}
-
 /// The limits of a worker, but for what was written.
-fn limits(
-    heartbeat: Option<Written>,
-    outbox_bytes: Option<Written>,
-    message_bytes: Option<Written>,
-) -> Result<Limits, ConfigError> {
+fn check_limits(written: raw::Limits) -> Result<Limits, ConfigError> {
     let mut limits = Limits::default();
-    if let Some(silence) = rules::HEARTBEAT.one(heartbeat)? {
+    if let Some(silence) = rules::HEARTBEAT.one(written.heartbeat)? {
         limits.heartbeat_ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
     }
-    if let Some(bytes) = rules::OUTBOX_BYTES.one(outbox_bytes)? {
+    if let Some(bytes) = rules::OUTBOX_BYTES.one(written.outbox_bytes)? {
         limits.outbox.bytes_max = bytes;
         limits.outbox_bytes_pause = limits.outbox_bytes_pause.min(bytes);
     }
-    if let Some(bytes) = rules::MESSAGE_BYTES.one(message_bytes)? {
+    if let Some(bytes) = rules::MESSAGE_BYTES.one(written.message_bytes)? {
         // What a backend posts becomes a message, so one bound holds for both.
         limits.session.websocket.message_bytes_max = bytes;
         limits.session.http.body_bytes_max = bytes;
@@ -181,12 +134,10 @@ fn fits(limits: &Limits) -> bool {
     message <= limits.outbox.bytes_max
 }
 
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn check(text: &str) -> Result<Config, ConfigError> {
@@ -194,10 +145,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_written_serves_on_loopback() {
+    fn nothing_written_is_for_this_machine() {
         let config = check("").unwrap();
-        assert_eq!(config.listen, [loopback(8080)]);
-        assert_eq!(config.listen_tls, [loopback(8443)]);
         assert_eq!(config.admin, Some(loopback(9090)));
         assert_eq!(config.client_publish, ClientPublish::AllowedOnLoopback);
         assert_eq!(config.workers, Workers::Auto);
@@ -223,19 +172,6 @@ mod tests {
     }
 
     #[test]
-    fn one_listener_written_replaces_both_defaults() {
-        let config = check("listen-tls = '127.0.0.1:1'").unwrap();
-        assert_eq!((config.listen, config.listen_tls), (vec![], vec![loopback(1)]));
-        let config = check("listen = ['127.0.0.1:1', '[::1]:2']").unwrap();
-        assert_eq!((config.listen.len(), config.listen_tls.len()), (2, 0));
-    }
-
-    #[test]
-    fn a_server_listens_somewhere() {
-        assert_eq!(check("listen = []").unwrap_err(), ConfigError::Nowhere);
-    }
-
-    #[test]
     fn clients_publish_when_told_so_or_when_all_are_on_loopback() {
         let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 80));
         let rows = [
@@ -247,16 +183,6 @@ mod tests {
         for (said, listener, outcome) in rows {
             assert_eq!(ClientPublish::decide(said, [loopback(2), listener]), outcome);
         }
-    }
-
-    #[test]
-    fn a_certificate_needs_its_key_and_the_reverse() {
-        for (written, missing) in [("tls-cert = 'c'", "tls-key"), ("tls-key = 'k'", "tls-cert")] {
-            let error = check(written).unwrap_err().to_string();
-            assert!(error.contains(missing), "{error}");
-        }
-        let both = check("tls-cert = 'c'\ntls-key = 'k'").unwrap().certificate;
-        assert_eq!(both, Certificate::Files { chain: "c".into(), key: "k".into() });
     }
 
     #[test]

@@ -1,0 +1,152 @@
+//! The one list of keys: a flag, a key of the file and a variable of the environment all come from
+//! the name of a field here, and their help from its comment.
+//!
+//! To add a key, add a field; then a rule in `config::rules`, and what it means in
+//! `config::checked`.
+
+use super::written::{Slot, Written};
+
+/// Keys that belong together.
+pub(in crate::config) trait Keys {
+    /// Their names, with underscores for dashes.
+    fn names(&self) -> &'static [&'static str];
+
+    /// Where what was written for `name` is kept.
+    fn slot(&mut self, name: &str) -> Option<&mut dyn Slot>;
+
+    /// The first of them for which anything was written.
+    fn first_written(&self) -> Option<&'static str>;
+
+    /// What was written here, and in `other` where nothing was written here.
+    fn or(self, other: Self) -> Self
+    where
+        Self: Sized;
+}
+
+/// Makes [`Keys`] of the fields of a struct.
+macro_rules! keys {
+    ($(#[$of_group:meta])* $of:vis struct $group:ident {
+        $($(#[$of_key:meta])* $key:ident: $written:ty,)*
+    }) => {
+        $(#[$of_group])*
+        #[derive(Clone, Debug, Default, Eq, PartialEq)]
+        $of struct $group {
+            $($(#[$of_key])* $of $key: $written,)*
+        }
+
+        impl Keys for $group {
+            fn names(&self) -> &'static [&'static str] {
+                &[$(stringify!($key)),*]
+            }
+
+            fn slot(&mut self, name: &str) -> Option<&mut dyn Slot> {
+                match name {
+                    $(stringify!($key) => Some(&mut self.$key),)*
+                    _ => None,
+                }
+            }
+
+            fn first_written(&self) -> Option<&'static str> {
+                None$(.or(self.$key.is_some().then_some(stringify!($key))))*
+            }
+
+            fn or(self, other: Self) -> Self {
+                Self { $($key: self.$key.or(other.$key),)* }
+            }
+        }
+    };
+}
+
+keys! {
+    /// Where to listen, and for what.
+    #[derive(clap::Args)]
+    #[command(next_help_heading = "Listeners")]
+    pub(in crate::config) struct Listeners {
+        /// Serve http and ws on this address; repeatable [default: 127.0.0.1:8080]
+        #[arg(long, value_name = "IP:PORT")]
+        listen: Option<Vec<Written>>,
+        /// Serve https and wss on this address; repeatable [default: 127.0.0.1:8443]
+        #[arg(long, value_name = "IP:PORT")]
+        listen_tls: Option<Vec<Written>>,
+    }
+}
+
+keys! {
+    /// What proves who is who: for one listener, or for all that do not say otherwise.
+    #[derive(clap::Args)]
+    #[command(next_help_heading = "TLS")]
+    pub(in crate::config) struct Tls {
+        /// Certificate chain in PEM [default: a development certificate, made once]
+        #[arg(long, value_name = "FILE")]
+        tls_cert: Option<Written>,
+        /// Private key of the certificate in PEM
+        #[arg(long, value_name = "FILE")]
+        tls_key: Option<Written>,
+    }
+}
+
+keys! {
+    /// What is spoken, and who may publish.
+    #[derive(clap::Args)]
+    #[command(next_help_heading = "Publishing")]
+    pub(in crate::config) struct Publishing {
+        /// Offer this WebSocket subprotocol; repeatable, in order of preference
+        #[arg(long, value_name = "NAME")]
+        subprotocol: Option<Vec<Written>>,
+        /// Bearer token of backends that publish by POST; better given as `CORECAST_PUBLISH_KEY`
+        #[arg(long, value_name = "TOKEN")]
+        publish_key: Option<Written>,
+        /// Let WebSocket clients publish [default: only while every listener is on loopback]
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+              default_missing_value = "true")]
+        allow_publish: Option<Written>,
+    }
+}
+
+keys! {
+    /// What a peer may use.
+    #[derive(clap::Args)]
+    #[command(next_help_heading = "Limits")]
+    pub(in crate::config) struct Limits {
+        /// How many connections to make room for [default: what the file limit allows]
+        #[arg(long, value_name = "N")]
+        max_conns: Option<Written>,
+        /// Ping a connection after this long a silence [default: 25s]
+        #[arg(long, value_name = "TIME")]
+        heartbeat: Option<Written>,
+        /// Close a connection that leaves more than this unread [default: 256KiB]
+        #[arg(long, value_name = "BYTES")]
+        outbox_bytes: Option<Written>,
+        /// The largest message a client may send [default: 64KiB]
+        #[arg(long, value_name = "BYTES")]
+        message_bytes: Option<Written>,
+    }
+}
+
+keys! {
+    /// How the server runs.
+    #[derive(clap::Args)]
+    #[command(next_help_heading = "Operation")]
+    pub(in crate::config) struct Operation {
+        /// How many worker threads [default: auto, which is one a core, more if --max-conns needs
+        /// them]
+        #[arg(long, value_name = "N|auto")]
+        workers: Option<Written>,
+        /// Serve metrics and health on this address [default: 127.0.0.1:9090]
+        #[arg(long, value_name = "IP:PORT|off")]
+        admin: Option<Written>,
+        /// How long connections may take to end when the server shuts down [default: 10s]
+        #[arg(long, value_name = "TIME")]
+        drain_timeout: Option<Written>,
+    }
+}
+
+keys! {
+    /// What only a table `[[listener]]` says.
+    pub(in crate::config) struct Place {
+        /// Where it listens.
+        address: Option<Written>,
+        /// What it serves: http, or https.
+        kind: Option<Written>,
+    }
+}
