@@ -11,6 +11,8 @@ mod alloc;
 mod memory;
 #[path = "tls/openssl.rs"]
 mod openssl;
+#[path = "tls/returning.rs"]
+mod returning;
 #[path = "support/tls.rs"]
 mod support;
 

@@ -13,14 +13,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use corecast::base::Input;
-use corecast::tls::{self, Tls};
+use corecast::tls::{self, Random, Tls};
 use corecast::ws::handshake::{ClientHandshake, HandshakeFault};
-use corecast::ws::{self, Decoder, Opcode, Role, encoder};
+use corecast::ws::{self, Decoder, MaskKey, Opcode, Role, encoder};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use crate::accounting::{Closure, Failure};
-use crate::mask::Masks;
 
 /// A close frame without a code (RFC 6455 §7.1.5).
 const NO_CODE: u16 = 1005;
@@ -54,8 +53,8 @@ impl Greeting {
 /// What is written with: one for all connections of a driver.
 #[derive(Debug)]
 pub struct Pen {
-    /// Keys for the frames.
-    pub masks: Masks,
+    /// Of which masking keys and nonces are made.
+    pub random: Random,
     /// What is to be written to the connection at hand.
     pub wire: Vec<u8>,
     plaintext: Vec<u8>,
@@ -64,7 +63,7 @@ pub struct Pen {
 impl Pen {
     /// A pen that has written nothing.
     pub fn new() -> Self {
-        Self { masks: Masks::new(), wire: Vec::new(), plaintext: Vec::new() }
+        Self { random: Random::new(), wire: Vec::new(), plaintext: Vec::new() }
     }
 }
 
@@ -153,9 +152,9 @@ impl From<Trouble> for Closure {
 
 impl Client {
     /// A client that has said nothing.
-    pub fn new(greeting: &Greeting, masks: &mut Masks) -> Result<Self, Trouble> {
+    pub fn new(greeting: &Greeting, random: &mut Random) -> Result<Self, Trouble> {
         let tls = greeting.tls.as_ref().map(|(config, name)| Tls::client(config, name.clone()));
-        let handshake = greeting.handshake(masks.draw());
+        let handshake = greeting.handshake(random.draw());
         Ok(Self { tls: tls.transpose()?, stage: Stage::Upgrading(Box::new(handshake)) })
     }
 
@@ -266,7 +265,7 @@ impl Client {
 
     fn write(&mut self, opcode: Opcode, payload: &[u8], pen: &mut Pen) -> Result<(), Trouble> {
         pen.plaintext.clear();
-        let key = pen.masks.next();
+        let key = MaskKey(pen.random.draw());
         encoder::encode_masked(&mut pen.plaintext, opcode, payload, key);
         self.seal(pen)
     }
@@ -302,7 +301,7 @@ mod tests {
     /// A client that has written its request, and the server's answer to that.
     fn upgraded() -> (Client, Pen, Vec<u8>) {
         let mut pen = Pen::new();
-        let mut client = Client::new(&greeting(), &mut pen.masks).unwrap();
+        let mut client = Client::new(&greeting(), &mut pen.random).unwrap();
         client.begin(&mut pen).unwrap();
         let mut request = std::mem::take(&mut pen.wire);
         let limits = http::Limits::default();
@@ -378,7 +377,7 @@ mod tests {
         let name = ServerName::try_from("localhost").unwrap();
         let greeting = Greeting { tls: Some((config, name)), ..greeting() };
         let mut pen = Pen::new();
-        let mut client = Client::new(&greeting, &mut pen.masks).unwrap();
+        let mut client = Client::new(&greeting, &mut pen.random).unwrap();
         client.begin(&mut pen).unwrap();
         // A handshake record of TLS 1.0 to 1.2, as RFC 8446 §5.1 wants the first one.
         assert_eq!(pen.wire.first_chunk(), Some(&[22, 3, 1]));

@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime};
 
 use corecast::reactor::fds;
+use corecast::tls::{Random, config, config::Trust, trust};
 use corecast::ws;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -22,14 +23,12 @@ use crate::client::Greeting;
 use crate::conductor::{self, Outcome, Stand};
 use crate::driver::scene::Setting;
 use crate::host::Machine;
-use crate::mask::Masks;
 use crate::plan::{Obstacle, Plan};
 use crate::report::{Findings, json, text};
 use crate::screen::Screen;
 use crate::server::Embedded;
 use crate::stamp::Press;
 use crate::target::Target;
-use crate::trust;
 use crate::verdict::{Exit, Gate, Verdict};
 
 /// How long the server may take to answer the first knock.
@@ -73,7 +72,7 @@ impl fmt::Display for Refusal {
 pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
     let interrupted = interruption().map_err(|error| Refusal::new(Exit::Preflight, error))?;
     let files = fds::raise_limit().map_err(|error| Refusal::new(Exit::Preflight, error))?;
-    let plan = Plan::new(args, files, || u64::from_ne_bytes(Masks::new().draw()))?;
+    let plan = Plan::new(args, files, || u64::from_ne_bytes(Random::new().draw()))?;
     let subject = Subject::find(args, &plan)?;
     let started = started();
     let machine = Machine::here([files.before, files.now]);
@@ -136,12 +135,12 @@ impl Subject {
         let address = target.resolve().map_err(unreachable)?;
         TcpStream::connect_timeout(&address, PROBE_TIMEOUT).map_err(unreachable)?;
         let tls = target.secure.then(|| {
-            let config = match &args.ca {
-                Some(path) => trust::in_file(path).map_err(|error| error.to_string()),
-                None if args.insecure => trust::anyone().map_err(|error| error.to_string()),
-                None => trust::system(),
+            let trust = match &args.ca {
+                Some(path) => trust::in_file(path),
+                None if args.insecure => Ok(Trust::Anyone),
+                None => trust::system(None),
             };
-            named_config(config, target)
+            named_config(trust.map_err(|error| error.to_string()), target)
         });
         Ok(Self { target: target.clone(), address, tls: tls.transpose()?, embedded: None })
     }
@@ -158,7 +157,9 @@ impl Subject {
             port: address.port(),
             path: plan.scenario.path().to_owned(),
         };
-        let tls = embedded.authority().map(|pem| named_config(trust::in_text(pem), &target));
+        let tls = embedded.authority().map(|pem| {
+            named_config(trust::in_text(pem).map_err(|error| error.to_string()), &target)
+        });
         Ok(Self { address, tls: tls.transpose()?, target, embedded: Some(embedded) })
     }
 
@@ -169,9 +170,11 @@ impl Subject {
 }
 
 fn named_config(
-    config: Result<Arc<ClientConfig>, String>,
+    trust: Result<Trust, String>,
     target: &Target,
 ) -> Result<(Arc<ClientConfig>, ServerName<'static>), Refusal> {
+    let config =
+        trust.and_then(|trust| config::client_config(trust).map_err(|error| error.to_string()));
     let config = config.map_err(|error| Refusal::new(Exit::Preflight, error))?;
     let name = ServerName::try_from(target.host.clone());
     let name = name.map_err(|error| Refusal::new(Exit::Usage, format!("{}: {error}", target.host)));

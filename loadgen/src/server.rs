@@ -21,13 +21,12 @@ use std::time::SystemTime;
 
 use corecast::push::{Publishers, Push, Settings};
 use corecast::server::Server;
-use corecast::tls::{config, pki};
+use corecast::tls::{Random, config, pki};
 use corecast::worker::Limits;
 use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::args::{PAYLOAD_LEN_MAX, ServeArgs};
-use crate::mask::Masks;
 
 /// What the server says when it is ready.
 #[derive(Debug, Deserialize, Serialize)]
@@ -141,7 +140,7 @@ pub fn serve(args: &ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
 
 /// A certificate for this one life: nothing of it stays on the disk.
 fn certificate() -> Result<(Arc<ServerConfig>, String), Box<dyn std::error::Error>> {
-    let name = u128::from_ne_bytes(Masks::new().draw());
+    let name = u128::from_ne_bytes(Random::new().draw());
     let directory = std::env::temp_dir().join(format!("loadgen-{name:032x}"));
     let made = certificate_in(&directory);
     fs::remove_dir_all(&directory)?;

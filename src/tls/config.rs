@@ -4,15 +4,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::aws_lc_rs::{self, Ticketer};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
+    SignatureScheme,
 };
 
 /// A chain of certificates, the server's own first, and its key.
@@ -74,21 +75,53 @@ pub fn server_config(identity: Identity) -> Result<Arc<ServerConfig>, ConfigErro
 ///
 /// [`ConfigError::Unusable`] if an authority's certificate cannot be used.
 pub fn client_config(trust: Trust) -> Result<Arc<ClientConfig>, ConfigError> {
+    let mut config = client(trust)?.with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    config.enable_secret_extraction = true;
+    Ok(Arc::new(config))
+}
+
+/// The configuration of a client that comes back: it resumes, and shows `identity` to who asks.
+///
+/// Its connections stay in rustls, which takes care of the tickets that come after the handshake
+/// and remembers who the server is ([`super::Tls::negotiated`]). `protocols` are offered by ALPN
+/// (RFC 7301), the best first.
+///
+/// # Errors
+///
+/// [`ConfigError::Unusable`] if an authority's certificate or the identity cannot be used.
+pub fn returning_client_config(
+    trust: Trust,
+    identity: Option<Identity>,
+    protocols: &[&str],
+) -> Result<Arc<ClientConfig>, ConfigError> {
+    let builder = client(trust)?;
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(Identity { chain, key }) => {
+            builder.with_client_auth_cert(chain, key).map_err(ConfigError::Unusable)?
+        }
+    };
+    config.resumption = Resumption::in_memory_sessions(SERVERS_REMEMBERED_MAX);
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+/// How many servers a client can come back to. A command names a few.
+const SERVERS_REMEMBERED_MAX: usize = 32;
+
+fn client(trust: Trust) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, ConfigError> {
     let provider = provider();
     let algorithms = provider.signature_verification_algorithms;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(ConfigError::Unusable)?;
-    let builder = match trust {
+    Ok(match trust {
         Trust::Authorities(authorities) => builder.with_root_certificates(roots(authorities)?),
         Trust::Anyone => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate { algorithms })),
-    };
-    let mut config = builder.with_no_client_auth();
-    config.resumption = Resumption::disabled();
-    config.enable_secret_extraction = true;
-    Ok(Arc::new(config))
+    })
 }
 
 /// Reads the certificates of a PEM file, in their order; there is at least one.
@@ -213,6 +246,8 @@ pub enum ConfigError {
         /// What it should hold.
         wanted: &'static str,
     },
+    /// The system has no certificates of authorities where they are looked for.
+    NoAuthorities,
     /// Certificate and key can be read, but not be used.
     Unusable(Error),
 }
@@ -229,6 +264,10 @@ impl fmt::Display for ConfigError {
             Self::NothingIn { path, wanted } => {
                 write!(f, "there is no {wanted} in {}", path.display())
             }
+            Self::NoAuthorities => f.write_str(
+                "no certificates of authorities were found on this system; \
+                 give --ca FILE or --insecure",
+            ),
             Self::Unusable(Error::InconsistentKeys(_)) => {
                 f.write_str("the private key does not belong to the certificate")
             }

@@ -28,8 +28,12 @@ pub enum Fault {
     OversizedHandshake,
     /// The peer and we have no version, suite, group or protocol in common.
     Incompatible,
-    /// The peer's certificate is not valid today.
+    /// The peer's certificate is not valid any more.
     CertificateExpired,
+    /// The peer's certificate is not valid yet.
+    CertificateNotYetValid,
+    /// The peer's certificate has been revoked.
+    CertificateRevoked,
     /// The peer's certificate is for another name.
     CertificateName,
     /// The peer's certificate was issued by nobody we trust.
@@ -56,7 +60,11 @@ impl Fault {
             Self::Malformed => AlertDescription::DecodeError,
             Self::Misbehaved => AlertDescription::IllegalParameter,
             Self::OversizedHandshake | Self::Incompatible => AlertDescription::HandshakeFailure,
-            Self::CertificateExpired => AlertDescription::CertificateExpired,
+            // "Has expired or is not currently valid" (RFC 8446 §6.2).
+            Self::CertificateExpired | Self::CertificateNotYetValid => {
+                AlertDescription::CertificateExpired
+            }
+            Self::CertificateRevoked => AlertDescription::CertificateRevoked,
             Self::CertificateIssuer => AlertDescription::UnknownCA,
             Self::CertificateName | Self::CertificateInvalid => AlertDescription::BadCertificate,
             Self::Internal => AlertDescription::InternalError,
@@ -76,6 +84,8 @@ impl Fault {
             Self::OversizedHandshake => "oversized_handshake",
             Self::Incompatible => "incompatible",
             Self::CertificateExpired => "certificate_expired",
+            Self::CertificateNotYetValid => "certificate_not_yet_valid",
+            Self::CertificateRevoked => "certificate_revoked",
             Self::CertificateName => "certificate_name",
             Self::CertificateIssuer => "certificate_issuer",
             Self::CertificateInvalid => "certificate_invalid",
@@ -97,7 +107,9 @@ impl fmt::Display for Fault {
             Self::Fruitless => "too many records without data",
             Self::OversizedHandshake => "the handshake is too large",
             Self::Incompatible => "no version, suite or protocol in common",
-            Self::CertificateExpired => "the peer's certificate is not valid today",
+            Self::CertificateExpired => "the peer's certificate has expired",
+            Self::CertificateNotYetValid => "the peer's certificate is not valid yet",
+            Self::CertificateRevoked => "the peer's certificate has been revoked",
             Self::CertificateName => "the peer's certificate is for another name",
             Self::CertificateIssuer => "the peer's certificate is of an unknown authority",
             Self::CertificateInvalid => "the peer's certificate is not acceptable",
@@ -135,10 +147,13 @@ impl From<Error> for Fault {
 impl From<CertificateError> for Fault {
     fn from(error: CertificateError) -> Self {
         match error {
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. } => Self::CertificateExpired,
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                Self::CertificateExpired
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Self::CertificateNotYetValid
+            }
+            CertificateError::Revoked => Self::CertificateRevoked,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 Self::CertificateName
             }
@@ -155,11 +170,12 @@ mod tests {
     #[test]
     fn a_certificate_says_what_is_wrong_with_it() {
         for (error, fault) in [
-            (CertificateError::NotValidYet, Fault::CertificateExpired),
+            (CertificateError::NotValidYet, Fault::CertificateNotYetValid),
             (CertificateError::Expired, Fault::CertificateExpired),
             (CertificateError::NotValidForName, Fault::CertificateName),
             (CertificateError::UnknownIssuer, Fault::CertificateIssuer),
-            (CertificateError::Revoked, Fault::CertificateInvalid),
+            (CertificateError::Revoked, Fault::CertificateRevoked),
+            (CertificateError::BadSignature, Fault::CertificateInvalid),
         ] {
             assert_eq!(Fault::from(Error::InvalidCertificate(error.clone())), fault, "{error:?}");
         }

@@ -21,6 +21,7 @@ use rustls::Side;
 use super::Opened;
 use super::fault::Fault;
 use super::header;
+use super::negotiated::Negotiated;
 use super::record::Records;
 use super::secrets::Overheard;
 use super::unbuffered::{Connection, Outgoing, Step};
@@ -37,6 +38,8 @@ pub(super) struct Held {
     connection: Connection,
     /// What the key schedule said, for the record layer that may take over.
     overheard: Arc<Overheard>,
+    /// Whether our record layer may take over.
+    may_settle: bool,
     /// See the module's invariant.
     given: Vec<u8>,
     /// The front of a record that has not come whole yet.
@@ -54,11 +57,12 @@ pub(super) enum Settled {
 }
 
 impl Held {
-    /// A connection about to shake hands.
-    pub(super) fn new(connection: Connection, overheard: Arc<Overheard>) -> Self {
+    /// A connection about to shake hands, which `may_settle` in our record layer afterwards.
+    pub(super) fn new(connection: Connection, overheard: Arc<Overheard>, may_settle: bool) -> Self {
         Self {
             connection,
             overheard,
+            may_settle,
             given: Vec::new(),
             unfinished: Box::default(),
             peer_has_closed: false,
@@ -127,7 +131,7 @@ impl Held {
     pub(super) fn settle(self: Box<Self>) -> Result<Settled, Fault> {
         assert!(!self.is_handshaking(), "a connection settles after its handshake");
         match self.connection.compact_suite() {
-            Some(suite) if self.given.is_empty() => {
+            Some(suite) if self.may_settle && self.given.is_empty() => {
                 let side = self.connection.side();
                 let secrets = self.connection.into_secrets()?;
                 let records = Records::new(side, suite, secrets, &self.overheard)?;
@@ -135,6 +139,11 @@ impl Held {
             }
             _ => Ok(Settled::Held(self)),
         }
+    }
+
+    /// See [`super::Tls::negotiated`].
+    pub(super) fn negotiated(&self) -> Option<Negotiated<'_>> {
+        Negotiated::of(self.connection.common())
     }
 
     fn is_handshaking(&self) -> bool {

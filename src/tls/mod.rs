@@ -16,21 +16,26 @@ mod fault;
 mod handshake;
 mod header;
 mod messages;
+mod negotiated;
 pub mod pki;
+mod random;
 mod record;
 mod secrets;
+pub mod trust;
 mod unbuffered;
 
 use std::mem;
 use std::sync::Arc;
 
 use rustls::client::UnbufferedClientConnection;
-use rustls::pki_types::ServerName;
+pub use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::UnbufferedServerConnection;
 pub use rustls::{ClientConfig, ServerConfig};
 
 pub use self::fault::Fault;
 use self::handshake::{Held, Settled};
+pub use self::negotiated::Negotiated;
+pub use self::random::Random;
 use self::record::Records;
 use self::secrets::Overheard;
 use self::unbuffered::Connection;
@@ -78,8 +83,9 @@ impl Tls {
         // A copy for each connection, since each has its own key log; it shares what is large.
         let mut config = ServerConfig::clone(config);
         config.key_log = overheard.clone();
+        let may_settle = config.enable_secret_extraction;
         let connection = UnbufferedServerConnection::new(Arc::new(config))?;
-        Ok(Self::new(Connection::Server(connection), overheard))
+        Ok(Self::new(Connection::Server(connection), overheard, may_settle))
     }
 
     /// The side that connects, to a server that must prove to be `name`.
@@ -93,12 +99,13 @@ impl Tls {
         let overheard = Arc::new(Overheard::default());
         let mut config = ClientConfig::clone(config);
         config.key_log = overheard.clone();
+        let may_settle = config.enable_secret_extraction;
         let connection = UnbufferedClientConnection::new(Arc::new(config), name)?;
-        Ok(Self::new(Connection::Client(connection), overheard))
+        Ok(Self::new(Connection::Client(connection), overheard, may_settle))
     }
 
-    fn new(connection: Connection, overheard: Arc<Overheard>) -> Self {
-        Self(State::Handshaking(Box::new(Held::new(connection, overheard))))
+    fn new(connection: Connection, overheard: Arc<Overheard>, may_settle: bool) -> Self {
+        Self(State::Handshaking(Box::new(Held::new(connection, overheard, may_settle))))
     }
 
     /// Puts the record kept unfinished at the front of `scratch`, and says how many bytes it has.
@@ -176,6 +183,15 @@ impl Tls {
     pub fn rest(&mut self) {
         if let State::Compact(records) = &mut self.0 {
             records.rest();
+        }
+    }
+
+    /// What the handshake has settled and who the peer proved to be, for as long as rustls holds
+    /// the connection: our own record layer keeps no certificates.
+    pub fn negotiated(&self) -> Option<Negotiated<'_>> {
+        match &self.0 {
+            State::Held(held) => held.negotiated(),
+            State::Handshaking(_) | State::Compact(_) | State::Failed(_) => None,
         }
     }
 

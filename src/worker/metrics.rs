@@ -79,6 +79,8 @@ pub const fn tls_failure(fault: Fault) -> usize {
         | Fault::OversizedHandshake => 2,
         Fault::Incompatible => 3,
         Fault::CertificateExpired
+        | Fault::CertificateNotYetValid
+        | Fault::CertificateRevoked
         | Fault::CertificateName
         | Fault::CertificateIssuer
         | Fault::CertificateInvalid => 4,

@@ -333,7 +333,7 @@ impl<S: Read + Write> Handler for Driver<S> {
     fn open(&mut self, stream: S, origin: Origin, _: Instant) -> Option<Key> {
         let attempt = self.attempt.take()?;
         let now = self.part.setting.now();
-        match Client::new(&self.part.setting.greeting, &mut self.desk.pen.masks) {
+        match Client::new(&self.part.setting.greeting, &mut self.desk.pen.random) {
             Ok(client) => {
                 let connection = Connection::new(stream, origin.via, client, attempt, now);
                 let key = self.connections.insert(connection);

@@ -1,36 +1,35 @@
-//! Masking keys that nobody can predict (RFC 6455 §5.3 and §10.3).
+//! Random bytes that nobody can predict, for what a client must not let be foreseen: the masking
+//! keys of its frames (RFC 6455 §5.3 and §10.3) and the nonce of its handshake.
 //!
-//! A key that an attacker can foresee lets the payload be chosen so that the masked bytes look like
-//! a request to some proxy on the way. So each frame takes four fresh bytes of the same generator
-//! that TLS trusts; they are drawn a page at a time, because a draw has a price of its own.
+//! They come from the same generator that TLS trusts and are drawn a page at a time, because a draw
+//! has a price of its own and each frame takes four.
 
-use corecast::ws::MaskKey;
 use rustls::crypto::{SecureRandom, aws_lc_rs};
 
-/// How many bytes are drawn at once: 1,024 keys.
+/// How many bytes are drawn at once: 1,024 masking keys.
 const POOL_LEN: usize = 4096;
 
 /// A supply of secret random bytes.
 #[derive(Debug)]
-pub struct Masks {
+pub struct Random {
     source: &'static dyn SecureRandom,
     pool: Box<[u8]>,
     used: usize,
 }
 
-impl Masks {
+impl Random {
     /// A supply that draws from the system's generator as TLS does.
+    #[allow(clippy::new_without_default)] // what is secret is asked for by name
     pub fn new() -> Self {
         let source = aws_lc_rs::default_provider().secure_random;
         Self { source, pool: vec![0; POOL_LEN].into(), used: POOL_LEN }
     }
 
-    /// The key of the next frame.
-    pub fn next(&mut self) -> MaskKey {
-        MaskKey(self.draw())
-    }
-
     /// Fresh bytes, each given out once.
+    ///
+    /// # Panics
+    ///
+    /// If the system gives no randomness; then there is no TLS either.
     pub fn draw<const LEN: usize>(&mut self) -> [u8; LEN] {
         const { assert!(LEN <= POOL_LEN) };
         if self.pool.len() - self.used < LEN {
@@ -49,8 +48,8 @@ mod tests {
 
     #[test]
     fn no_bytes_are_given_out_twice() {
-        let mut masks = Masks::new();
-        let mut seen: Vec<[u8; 16]> = (0..1_000).map(|_| masks.draw()).collect();
+        let mut random = Random::new();
+        let mut seen: Vec<[u8; 16]> = (0..1_000).map(|_| random.draw()).collect();
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), 1_000);
@@ -58,11 +57,11 @@ mod tests {
 
     #[test]
     fn draws_of_any_length_share_the_pool() {
-        let mut masks = Masks::new();
+        let mut random = Random::new();
         for _ in 0..POOL_LEN {
-            let _: [u8; 3] = masks.draw();
-            masks.next();
+            let _: [u8; 3] = random.draw();
+            let _: [u8; 4] = random.draw();
         }
-        assert!(masks.used <= POOL_LEN);
+        assert!(random.used <= POOL_LEN);
     }
 }
