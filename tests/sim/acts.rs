@@ -3,12 +3,12 @@
 use corecast::hub::WorkerId;
 use corecast::ws::{CloseCode, Message, Opcode, encoder};
 
-use crate::client::{Client, OUTSIDE, Phase, garbage};
-use crate::hear::Violation;
-use crate::history::History;
-use crate::plan::{TOPICS, one_of, usize_of};
-use crate::service::topic_name;
-use crate::words::Words;
+use super::client::{Client, OUTSIDE, Phase, garbage};
+use super::hear::Violation;
+use super::history::History;
+use super::plan::{TOPICS, one_of, usize_of};
+use super::service::topic_name;
+use super::words::Words;
 
 /// What an open WebSocket may be used for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -216,7 +216,7 @@ impl Client {
     fn join(&mut self, topic: u64) {
         let is_open = matches!(self.phase, Phase::WebSocket(_));
         if is_open && !self.topics.contains_key(&topic) {
-            self.topics.insert(topic, crate::client::Subscription::default());
+            self.topics.insert(topic, super::client::Subscription::default());
             self.say(Words::Join { topic }, 0, 1, 0);
         }
     }

@@ -12,7 +12,7 @@ use corecast::base::Wake;
 use corecast::hub::WorkerId;
 use corecast::worker::mesh::{Batch, Door, Handle, Mailbox, Post, ShardMessage, mesh};
 
-use crate::plant::Plant;
+use super::plant::Plant;
 
 /// Batches an inbox of the core holds. What is not to be there is filled with empty ones.
 const INBOX_BATCHES: usize = 512;

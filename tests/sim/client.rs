@@ -7,10 +7,10 @@ use corecast::base::Map;
 use corecast::ws::handshake::ClientHandshake;
 use corecast::ws::{Decoder, FrameHeader, MaskKey, Opcode, Role, unmask};
 
-use crate::journal::{Conn, Journal};
-use crate::plan::usize_of;
-use crate::wire::Wire;
-use crate::words::Words;
+use super::journal::{Conn, Journal};
+use super::plan::usize_of;
+use super::wire::Wire;
+use super::words::Words;
 
 /// One connection after the other.
 pub struct Client {

@@ -7,10 +7,10 @@ use corecast::base::{Handler, Key, Origin, Readiness, Request};
 use corecast::worker::Worker;
 use corecast::worker::metrics::Metrics;
 
-use crate::carriers::Bell;
-use crate::hear::Violation;
-use crate::pipe::Pipe;
-use crate::service::Subject;
+use super::carriers::Bell;
+use super::hear::Violation;
+use super::pipe::Pipe;
+use super::service::Subject;
 
 /// A worker, as its loop sees it.
 #[allow(clippy::struct_excessive_bools)] // each is a fact, and they are independent

@@ -6,9 +6,9 @@ use corecast::base::Input;
 use corecast::ws::handshake::HandshakeFault;
 use corecast::ws::{CloseFrame, Event, Limits, Opcode, encoder};
 
-use crate::client::{Client, Phase, Subscription};
-use crate::journal::{Conn, Journal};
-use crate::words::Words;
+use super::client::{Client, Phase, Subscription};
+use super::journal::{Conn, Journal};
+use super::words::Words;
 
 /// What must not be: the reason why a history fails.
 pub type Violation = String;

@@ -11,17 +11,17 @@ use corecast::hub::WorkerId;
 use corecast::worker::metrics::{Metrics, MetricsSet};
 use corecast::worker::{Listener, Setup, Worker};
 
-use crate::carriers::{Carriers, Ends};
-use crate::client::Client;
-use crate::core::Core;
-use crate::hear::{Excuses, Violation};
-use crate::journal::{Conn, Journal};
-use crate::pipe::Pipe;
-use crate::plan::{Plan, Step, usize_of};
-use crate::plant::Plant;
-use crate::service::Subject;
-use crate::trace::Trace;
-use crate::wire::Wire;
+use super::carriers::{Carriers, Ends};
+use super::client::Client;
+use super::core::Core;
+use super::hear::{Excuses, Violation};
+use super::journal::{Conn, Journal};
+use super::pipe::Pipe;
+use super::plan::{Plan, Step, usize_of};
+use super::plant::Plant;
+use super::service::Subject;
+use super::trace::Trace;
+use super::wire::Wire;
 
 /// How long a shutdown waits for those who do not go.
 pub const DRAIN: Duration = Duration::from_secs(10);
@@ -210,7 +210,7 @@ impl History {
             wire.note(before);
         }
         if !bytes.is_empty() {
-            self.trace.note(format_args!("{client} reads {}", crate::trace::digest(&bytes)));
+            self.trace.note(format_args!("{client} reads {}", super::trace::digest(&bytes)));
             reader.hear(&bytes, &self.journal.borrow(), excuses)?;
         }
         self.see_end(client)

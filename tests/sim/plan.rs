@@ -5,7 +5,7 @@ use std::time::Duration;
 use corecast::base::Rng;
 use corecast::worker::{Bound, Limits};
 
-use crate::plant::Plant;
+use super::plant::Plant;
 
 /// Topics of a history: few, so that they meet.
 pub const TOPICS: u64 = 4;

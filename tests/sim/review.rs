@@ -5,11 +5,11 @@ use std::time::Duration;
 use corecast::base::Readiness;
 use corecast::session::CloseReason;
 
-use crate::client::{Client, Phase};
-use crate::hear::Violation;
-use crate::history::{DRAIN, History};
-use crate::plan::TOPICS;
-use crate::wire::Wire;
+use super::client::{Client, Phase};
+use super::hear::Violation;
+use super::history::{DRAIN, History};
+use super::plan::TOPICS;
+use super::wire::Wire;
 
 /// Rounds in which everything must have settled, once nothing breaks any more.
 const ROUNDS_MAX: usize = 30_000;
@@ -194,7 +194,7 @@ impl History {
         if let Some(lost) = before.iter().find(|conn| !after.contains(conn)) {
             return Err(format!("client {lost} did not survive the peace"));
         }
-        let live: u64 = self.cores.iter().map(crate::core::Core::connections).sum();
+        let live: u64 = self.cores.iter().map(super::core::Core::connections).sum();
         if live > after.len() as u64 {
             return Err(format!("{live} connections live, of which {} are used", after.len()));
         }
@@ -225,7 +225,7 @@ impl History {
         if let Some(core) = self.cores.iter().position(|core| !core.has_exited()) {
             return Err(format!("{core} did not leave"));
         }
-        let live: u64 = self.cores.iter().map(crate::core::Core::connections).sum();
+        let live: u64 = self.cores.iter().map(super::core::Core::connections).sum();
         if live > 0 || journal.accepted != journal.closed {
             let (accepted, closed) = (journal.accepted, journal.closed);
             return Err(format!("{live} live, {accepted} accepted, {closed} closed"));

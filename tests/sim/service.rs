@@ -10,9 +10,9 @@ use corecast::session::CloseReason;
 use corecast::worker::{Context, Incoming, Service, Verdict};
 use corecast::ws::{CloseCode, Message};
 
-use crate::journal::{Conn, Journal};
-use crate::plant::Plant;
-use crate::words::Words;
+use super::journal::{Conn, Journal};
+use super::plant::Plant;
+use super::words::Words;
 
 /// One worker's service.
 pub struct Subject {

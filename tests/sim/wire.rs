@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use corecast::base::{Key, Readiness};
 
-use crate::pipe::Pipe;
+use super::pipe::Pipe;
 
 /// A connection as its client holds it: the pipe, what is on the way, and what the worker has not
 /// been told of it yet.

@@ -1,7 +1,7 @@
 //! What clients and services say to each other: text that names everyone concerned, so that a
 //! message in the wrong hands shows.
 
-use crate::journal::Conn;
+use super::journal::Conn;
 
 /// A message, parsed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
