@@ -1,8 +1,8 @@
 //! Our decoder beside tungstenite's, on streams of frames that are nearly right.
 //!
 //! Both must accept the same messages and end in the same way. They differ on purpose where
-//! [`Frame::is_disputed`] says so, and in when they notice: we refuse a bad byte of text as it
-//! arrives, tungstenite with the end of its frame. So streams consist of whole frames.
+//! `tests/support/disagreements.txt` says so, and in when they notice: we refuse a bad byte of text
+//! as it arrives, tungstenite with the end of its frame. So streams consist of whole frames.
 
 use std::io::{self, Cursor, Read, Write};
 
@@ -11,6 +11,8 @@ use corecast::ws::{Decoder, Event, Limits, Role};
 use proptest::prelude::*;
 use tungstenite::protocol::{Role as TheirRole, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
+
+use super::verdicts::explained;
 
 const MESSAGE_BYTES_MAX: usize = 300;
 
@@ -52,14 +54,23 @@ impl Frame {
         out.extend(self.payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
     }
 
-    /// Close code 1014 came to the registry after RFC 6455; tungstenite does not know it.
-    fn is_disputed(&self) -> bool {
-        self.first & 0x0F == 8 && self.payload.starts_with(&1014u16.to_be_bytes())
+    /// Whether a row of the list of disagreements has it: those are frames of a client with the
+    /// key of zeros, and what counts is the close code.
+    fn is_disputed(&self, disputed: &[Vec<u8>]) -> bool {
+        let is_row = |row: &Vec<u8>| self.payload.starts_with(row.get(6..).unwrap_or_default());
+        self.first & 0x0F == 8 && disputed.iter().any(is_row)
     }
+}
+
+/// The frames on which the list says that tungstenite disagrees.
+fn disputed() -> Vec<Vec<u8>> {
+    let rows = explained().into_iter().filter(|row| row.disagreement.with == "tungstenite");
+    rows.map(|row| row.example).collect()
 }
 
 /// A frame of which nothing is certain.
 fn odd_frame() -> impl Strategy<Value = Vec<Frame>> {
+    let disputed = disputed();
     let first = prop_oneof![
         4 => prop::sample::select(vec![0x81, 0x82, 0x01, 0x02, 0x80, 0x00]),
         2 => prop::sample::select(vec![0x88, 0x89, 0x8A]),
@@ -81,7 +92,7 @@ fn odd_frame() -> impl Strategy<Value = Vec<Frame>> {
             key,
             is_masked_wrongly,
         })
-        .prop_filter("tungstenite does not know it", |frame| !frame.is_disputed())
+        .prop_filter("the list explains it", move |frame| !frame.is_disputed(&disputed))
         .prop_map(|frame| vec![frame])
 }
 
@@ -208,5 +219,16 @@ proptest! {
             frame.encode(role, &mut bytes);
         }
         prop_assert_eq!(ours(&bytes, role, piece_len), theirs(&bytes, role));
+    }
+}
+
+#[test]
+fn what_the_list_says_of_frames_is_so() {
+    let rows = explained().into_iter().filter(|row| row.disagreement.with == "tungstenite");
+    for row in rows {
+        let (ours, theirs) =
+            (ours(&row.example, Role::Server, 99).1, theirs(&row.example, Role::Server).1);
+        let told = (format!("{ours:?}"), format!("{theirs:?}"));
+        assert_eq!(told, (row.disagreement.ours, row.disagreement.theirs));
     }
 }
