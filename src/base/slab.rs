@@ -1,5 +1,7 @@
 //! Slots that are named by keys with a generation, so that late news finds nobody.
 
+use super::Paged;
+
 /// Names one slot for one lifetime.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Key {
@@ -28,7 +30,7 @@ impl Key {
 /// Values in slots that never move, reached by [`Key`] in constant time.
 #[derive(Debug)]
 pub struct Slab<T> {
-    slots: Vec<Slot<T>>,
+    slots: Paged<Slot<T>>,
     vacant: Vec<u32>,
 }
 
@@ -40,16 +42,11 @@ struct Slot<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), vacant: Vec::new() }
+        Self { slots: Paged::default(), vacant: Vec::new() }
     }
 }
 
 impl<T> Slab<T> {
-    /// A slab with room for `capacity` values before it grows.
-    pub fn with_capacity(capacity: usize) -> Self {
-        Self { slots: Vec::with_capacity(capacity), vacant: Vec::new() }
-    }
-
     /// Puts `value` into a vacant slot.
     ///
     /// # Panics

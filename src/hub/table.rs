@@ -13,8 +13,8 @@
 //! subscriber, and 12 bytes a place for a subscriber that holds more than one.
 
 use super::TopicName;
-use super::topic::{Standing, Topic, grow};
-use crate::base::{Key, Map, Seed, Slab};
+use super::topic::{Standing, Topic};
+use crate::base::{Key, Map, Paged, Seed, Slab};
 
 /// The topics of a core and their subscribers.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Table {
     topics: Slab<Topic>,
     names: Map<TopicName, Key>,
     /// By the slot of the subscriber's key.
-    holdings: Vec<Holdings>,
+    holdings: Paged<Holdings>,
     subscriptions: usize,
 }
 
@@ -49,7 +49,7 @@ impl Table {
         Self {
             topics: Slab::default(),
             names: Map::with_hasher(seed),
-            holdings: Vec::new(),
+            holdings: Paged::default(),
             subscriptions: 0,
         }
     }
@@ -66,6 +66,14 @@ impl Table {
             self.names.insert(name.clone(), topic);
             topic
         })
+    }
+
+    /// The copy of `name` that its topic keeps, if it is known.
+    pub(super) fn own_name(&self, name: TopicName) -> TopicName {
+        match self.names.get_key_value(&name) {
+            Some((own, _)) => own.clone(),
+            None => name,
+        }
     }
 
     pub(super) fn get(&self, topic: Key) -> Option<&Topic> {
@@ -86,9 +94,7 @@ impl Table {
 
     /// Makes `key` a member of `topic`, which it is not yet. Returns how that topic stands.
     pub(super) fn join(&mut self, key: Key, topic: Key) -> Standing {
-        if self.holdings.len() <= key.index() {
-            self.holdings.resize_with(key.index() + 1, Holdings::default);
-        }
+        self.holdings.extend_to(key.index() + 1, Holdings::default);
         let holdings = self.holdings.get_mut(key.index()).expect("it has just been made");
         let held = u32::try_from(holdings.places().len()).expect("a connection holds few topics");
         let members = self.topics.get_mut(topic).expect("a known topic is joined");
@@ -168,7 +174,7 @@ impl Table {
         for (id, topic) in self.topics.iter() {
             topic.check_invariants();
             assert_eq!(self.find(&topic.name), Some(id));
-            for (position, member) in (0..).zip(topic.members()) {
+            for (position, member) in (0..).zip(topic.members().iter()) {
                 let place = self.places(member.key).get(member.held as usize);
                 assert_eq!(place, Some(&Place { topic: id, position }), "{member:?}");
                 members += 1;
@@ -240,6 +246,13 @@ impl Holdings {
     }
 }
 
+/// Makes room for one more by a quarter at a time: doubling would let half of the memory lie idle.
+fn grow<T>(vec: &mut Vec<T>) {
+    if vec.len() == vec.capacity() {
+        vec.reserve_exact((vec.len() / 4).max(1));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,6 +296,16 @@ mod tests {
         let _ = table.join(old, topic);
         assert_eq!((table.held(old), table.held(new)), (1, 0));
         assert_eq!(table.place(new, topic), None);
+    }
+
+    #[test]
+    fn who_asks_for_a_topics_name_shares_it() {
+        let mut table = Table::new(Seed(1));
+        let topic = table.find_or_insert(&name(1), Standing::Held);
+        let own = &table.get(topic).unwrap().name;
+        let is_own = |name: &TopicName| std::ptr::eq(name.as_str(), own.as_str());
+        assert!(is_own(&table.own_name(name(1))) && !is_own(&name(1)));
+        assert_eq!(table.own_name(name(2)), name(2));
     }
 
     #[test]

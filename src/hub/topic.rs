@@ -16,7 +16,7 @@
 use std::collections::VecDeque;
 
 use super::{Delivery, Frame, TopicName};
-use crate::base::{Key, Shared};
+use crate::base::{Key, Paged, Shared};
 
 /// What a queued entry costs beside its frame, for the accounts of a backlog.
 const ENTRY_BYTES: usize = 64;
@@ -33,7 +33,7 @@ pub(super) struct Topic {
     pub(super) is_changed: bool,
     /// Whether it is in the hub's queue of topics that have something to deliver.
     pub(super) is_ready: bool,
-    members: Vec<Member>,
+    members: Paged<Member>,
     /// What was accepted and not yet given to everyone it is for, oldest first, by number.
     pending: VecDeque<Pending>,
     /// The members before it were given the front of `pending`.
@@ -95,7 +95,7 @@ impl Topic {
             standing,
             is_changed: false,
             is_ready: false,
-            members: Vec::new(),
+            members: Paged::default(),
             pending: VecDeque::new(),
             cursor: 0,
             next: 0,
@@ -107,7 +107,6 @@ impl Topic {
     /// It counts at once if the others know that this core has subscribers, else after `admit`.
     pub(super) fn join(&mut self, key: Key, held: u32) -> u32 {
         let since = if self.standing == Standing::Held { self.next } else { NEVER };
-        grow(&mut self.members);
         self.members.push(Member { key, held, since });
         u32::try_from(self.members.len() - 1).expect("a member for each connection at most")
     }
@@ -135,7 +134,7 @@ impl Topic {
         }
         self.members.swap_remove(vacant as usize);
         if self.members.is_empty() {
-            self.members = Vec::new();
+            self.members = Paged::default();
         }
         [position, vacant]
     }
@@ -164,14 +163,17 @@ impl Topic {
     ) -> Progress {
         let mut progress = Progress::default();
         while let Some(front) = self.pending.front() {
-            let unserved = self.members.get(self.cursor..).expect("the cursor is within");
+            let unserved = self.members.run(self.cursor);
             let len = unserved.len().min(budget - progress.visited);
             let slice = unserved.get(..len).expect("no longer than the rest");
             progress.delivered += front.give(slice, &self.name, each);
             progress.visited += len;
             self.cursor += len;
             if self.cursor < self.members.len() {
-                break;
+                if progress.visited == budget {
+                    break;
+                }
+                continue;
             }
             progress.freed_bytes += front.content.cost();
             self.pending.pop_front();
@@ -198,7 +200,7 @@ impl Topic {
     }
 
     /// Everyone who subscribed, whether it counts yet or not.
-    pub(super) fn members(&self) -> &[Member] {
+    pub(super) fn members(&self) -> &Paged<Member> {
         &self.members
     }
 
@@ -296,13 +298,6 @@ impl Content {
             Self::Frame(frame) => Self::frame_cost(frame),
             Self::Lost => ENTRY_BYTES,
         }
-    }
-}
-
-/// Makes room for one more by a quarter at a time: doubling would let half of the memory lie idle.
-pub(super) fn grow<T>(vec: &mut Vec<T>) {
-    if vec.len() == vec.capacity() {
-        vec.reserve_exact((vec.len() / 4).max(1));
     }
 }
 

@@ -52,7 +52,7 @@ use self::metrics::MetricsSet;
 use self::staging::Staging;
 use self::world::{Reply, World};
 use crate::base::{
-    Clock, Handler, Key, Origin, Readiness, Request, Rng, Slab, Stream, Tick, Wheel,
+    Clock, Handler, Key, Origin, Paged, Readiness, Request, Rng, Slab, Stream, Tick, Wheel,
 };
 use crate::hub::{Hub, WorkerId};
 use crate::tls::Tls;
@@ -98,7 +98,7 @@ pub struct Worker<S, V: Service> {
     service: V,
     world: World<V::State>,
     /// The streams, by the index of their connection's key.
-    links: Vec<Option<Link<S>>>,
+    links: Paged<Option<Link<S>>>,
     listeners: Vec<Listener>,
     mailbox: Mailbox,
     /// Open connections that may be read from.
@@ -151,7 +151,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
         Self {
             service: setup.service,
             world,
-            links: Vec::new(),
+            links: Paged::default(),
             listeners: setup.listeners,
             mailbox: setup.mailbox,
             unread: VecDeque::new(),
@@ -262,9 +262,7 @@ impl<S: Stream, V: Service> Handler for Worker<S, V> {
         let secure = tls.is_some();
         let peer = Peer { address: origin.peer, listener: origin.via, secure };
         let key = self.world.connections.insert(Connection::new(peer, self.world.tick));
-        if self.links.len() <= key.index() {
-            self.links.resize_with(key.index() + 1, || None);
-        }
+        self.links.extend_to(key.index() + 1, || None);
         *self.links.get_mut(key.index())? = Some(Link::new(stream, tls));
         let limits = &self.world.limits;
         let ms = if secure { limits.handshake_ms_max } else { limits.request_ms_max };

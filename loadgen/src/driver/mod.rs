@@ -93,7 +93,7 @@ impl<S: Read + Write> Driver<S> {
         let share = plan.share(part.number);
         Self {
             ramp: Ramp::new(plan.pace, share, now, part.number, plan.drivers),
-            connections: Slab::with_capacity(share as usize),
+            connections: Slab::default(),
             open: 0,
             opening: VecDeque::new(),
             attempt: None,
