@@ -9,6 +9,8 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Before anything allocates in earnest. Where it is refused, all that is lost is memory.
+    let _ = corecast::reactor::memory::use_small_pages();
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -57,6 +57,10 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    // Both sides of a measurement, since the server brought along inherits it.
+    if let Err(error) = corecast::reactor::memory::use_small_pages() {
+        log::info!("memory comes in huge pages, which blurs what a connection costs: {error}");
+    }
     let cli = Cli::parse();
     let exit = match (cli.command, cli.run) {
         (Some(Command::Serve(args)), _) => serve(&args),

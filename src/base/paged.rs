@@ -73,15 +73,13 @@ impl<T> Paged<T> {
 
     /// Adds `value` at the end.
     pub fn push(&mut self, value: T) {
-        let page = match self.rest.last_mut() {
-            None if self.first.len() < Self::PAGE_LEN => &mut self.first,
-            Some(last) if last.len() < Self::PAGE_LEN => last,
-            _ => {
-                self.rest.push(Vec::with_capacity(Self::PAGE_LEN));
-                self.rest.last_mut().expect("a page has just been added")
-            }
-        };
+        let last = self.rest.last_mut().unwrap_or(&mut self.first);
+        if last.len() < Self::PAGE_LEN {
+            return last.push(value);
+        }
+        let mut page = Vec::with_capacity(Self::PAGE_LEN);
         page.push(value);
+        self.rest.push(page);
     }
 
     /// Takes the last value out.

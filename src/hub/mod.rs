@@ -135,6 +135,12 @@ impl Hub {
         Ok(Subscribed::Waiting)
     }
 
+    /// The topic's own copy of `name`, if anybody here subscribes to it: whoever keeps this one
+    /// keeps a count and no copy.
+    pub fn own_name(&self, name: TopicName) -> TopicName {
+        self.table.own_name(name)
+    }
+
     /// Ends the subscription of `key` to the topic `name`: nothing more is delivered, not even
     /// what was accepted before. Returns whether there was one.
     pub fn unsubscribe(&mut self, key: Key, name: &TopicName) -> bool {

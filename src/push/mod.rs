@@ -83,7 +83,7 @@ impl Push {
             Ok(_) => {
                 let may_publish =
                     self.settings.publishers.admit(request.peer.address, request.head);
-                Ok(Purpose::Topic { topic, may_publish })
+                Ok(Purpose::Topic { topic: cx.own_name(topic), may_publish })
             }
             Err(_) => Err(refuse(Status::UNAVAILABLE, "there are too many subscriptions")),
         }

@@ -11,6 +11,7 @@
 //!  socket       calling out, from a port of our own
 //!  affinity     staying on a core
 //!  fds          how many files may be open, and what that means for the number of workers
+//!  memory       what backs the memory of the process
 //!  signal       what an operator says
 //! ```
 
@@ -20,6 +21,7 @@ mod alone;
 mod event_loop;
 pub mod fds;
 pub mod listener;
+pub mod memory;
 pub mod poll;
 pub mod signal;
 mod socket;

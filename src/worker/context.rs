@@ -72,6 +72,12 @@ impl<'a, T> Context<'a, T> {
         self.world.subscribe(key, topic)
     }
 
+    /// The name of `topic` as this core keeps it while it has subscribers. A state that keeps this
+    /// one costs no copy of the name, however many connections there are.
+    pub fn own_name(&self, topic: TopicName) -> TopicName {
+        self.world.hub.own_name(topic)
+    }
+
     /// Ends a subscription. Returns whether there was one.
     pub fn unsubscribe(&mut self, key: Key, topic: &TopicName) -> bool {
         self.world.hub.unsubscribe(key, topic)
