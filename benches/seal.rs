@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use corecast::base::Input;
-use corecast::tls::{Opened, SCRATCH_BYTES_MIN, Tls, config, pki};
+use corecast::tls::{Opened, SCRATCH_BYTES_MIN, ServerConfig, Tls, config, pki};
 use criterion::{BatchSize, Criterion, Throughput};
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use rustls::version::TLS13;
-use rustls::{CipherSuite, ClientConfig, RootCertStore, ServerConfig};
+use rustls::{CipherSuite, ClientConfig, RootCertStore};
 
 fn main() {
     let mut criterion = Criterion::default()

@@ -7,12 +7,18 @@
 
 #[path = "support/alloc.rs"]
 mod alloc;
+#[path = "support/authority.rs"]
+mod authority;
+#[path = "tls/clients.rs"]
+mod clients;
 #[path = "tls/memory.rs"]
 mod memory;
 #[path = "tls/openssl.rs"]
 mod openssl;
 #[path = "tls/returning.rs"]
 mod returning;
+#[path = "tls/sources.rs"]
+mod sources;
 #[path = "support/tls.rs"]
 mod support;
 
@@ -408,7 +414,7 @@ fn all_cryptography_is_that_of_rustls() {
             let Some(used) = line.strip_prefix("use ") else { continue };
             let root = used.split([':', ';', ' ']).next().unwrap();
             assert!(
-                ["std", "rustls", "rcgen", "crate", "super", "self"].contains(&root),
+                ["std", "rustls", "rcgen", "x509_parser", "crate", "super", "self"].contains(&root),
                 "{} uses {root}",
                 path.display()
             );

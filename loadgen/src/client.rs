@@ -188,7 +188,7 @@ impl Client {
         };
         Ok(match tls.open(input, &mut pen.wire)? {
             tls::Opened::Plaintext(bytes) => Opened::Plaintext(Input::new(bytes)),
-            tls::Opened::Established => {
+            tls::Opened::Established(_) => {
                 self.request(pen)?;
                 Opened::Secured
             }

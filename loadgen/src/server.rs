@@ -21,9 +21,8 @@ use std::time::SystemTime;
 
 use corecast::push::{Publishers, Push, Settings};
 use corecast::server::Server;
-use corecast::tls::{Random, config, pki};
+use corecast::tls::{Random, ServerConfig, config, pki};
 use corecast::worker::Limits;
-use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::args::{PAYLOAD_LEN_MAX, ServeArgs};

@@ -6,14 +6,20 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WantsClientCert};
-use rustls::crypto::aws_lc_rs::{self, Ticketer};
+use rustls::crypto::aws_lc_rs;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::NoServerSessionStorage;
+use rustls::time_provider::DefaultTimeProvider;
 use rustls::{
-    ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore,
     SignatureScheme,
+};
+
+use super::server::{Clients, Parts, ServerConfig};
+use super::sources;
+pub use super::sources::{
+    Authorities, CertificateFiles, Certificates, ClientAuth, Loaded, Sources, Stamp,
 };
 
 /// A chain of certificates, the server's own first, and its key.
@@ -45,28 +51,22 @@ pub enum Trust {
     Anyone,
 }
 
-/// The configuration of a server: TLS 1.3 and 1.2, HTTP/1.1, stateless tickets, no early data.
+/// The configuration of a server that has one certificate and asks nothing of its clients.
 ///
 /// # Errors
 ///
 /// [`ConfigError::Unusable`] if the key does not belong to the certificate, or is of a kind that
 /// cannot be used.
 pub fn server_config(identity: Identity) -> Result<Arc<ServerConfig>, ConfigError> {
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(ConfigError::Unusable)?
-        .with_no_client_auth()
-        .with_single_cert(identity.chain, identity.key)
-        .map_err(ConfigError::Unusable)?;
-    // Our order of suites counts, or clients that prefer AES-128 could never become compact.
-    config.ignore_client_order = true;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.ticketer = Ticketer::new().map_err(ConfigError::Unusable)?;
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    // A client of ours holds one connection, and needs one ticket to come back.
-    config.send_tls13_tickets = 1;
-    config.enable_secret_extraction = true;
-    Ok(Arc::new(config))
+    let key = sources::certified_key(identity).map_err(ConfigError::Unusable)?;
+    let shown = sources::shown(&key.cert)
+        .ok_or(ConfigError::Unusable(Error::InvalidCertificate(CertificateError::BadEncoding)))?;
+    let parts = Parts {
+        certificates: vec![(key, shown)],
+        clients: Clients::Ignored,
+        clock: Arc::new(DefaultTimeProvider),
+    };
+    ServerConfig::new(parts, None).map(Arc::new).map_err(ConfigError::Unusable)
 }
 
 /// The configuration of a client, which never resumes: each of its handshakes is a full one.
@@ -154,7 +154,7 @@ pub fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
     std::fs::read(path).map_err(|error| ConfigError::Unreadable { path: path.into(), error })
 }
 
@@ -170,7 +170,7 @@ fn roots(authorities: Vec<CertificateDer<'static>>) -> Result<RootCertStore, Con
 ///
 /// Its own order already begins with AES-256 in TLS 1.3, which AES instructions make the fastest.
 /// `ChaCha20` goes before AES-128 because its keys are of the length that our record layer serves.
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
     provider.cipher_suites.sort_by_key(|suite| {
         suite
@@ -248,6 +248,13 @@ pub enum ConfigError {
     },
     /// The system has no certificates of authorities where they are looked for.
     NoAuthorities,
+    /// The file holds what is wanted, but that cannot be used.
+    Refused {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Certificate and key can be read, but not be used.
     Unusable(Error),
 }
@@ -268,6 +275,7 @@ impl fmt::Display for ConfigError {
                 "no certificates of authorities were found on this system; \
                  give --ca FILE or --insecure",
             ),
+            Self::Refused { path, reason } => write!(f, "{}: {reason}", path.display()),
             Self::Unusable(Error::InconsistentKeys(_)) => {
                 f.write_str("the private key does not belong to the certificate")
             }

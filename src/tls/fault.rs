@@ -38,6 +38,10 @@ pub enum Fault {
     CertificateName,
     /// The peer's certificate was issued by nobody we trust.
     CertificateIssuer,
+    /// Whether the peer's certificate has been revoked is not known: the list is missing, or old.
+    CertificateStatus,
+    /// The peer was to show a certificate, and has none.
+    CertificateMissing,
     /// The peer's certificate is not acceptable for another reason.
     CertificateInvalid,
     /// There is nothing to write to: the handshake is not done, or `close` was called, or the keys
@@ -65,7 +69,8 @@ impl Fault {
                 AlertDescription::CertificateExpired
             }
             Self::CertificateRevoked => AlertDescription::CertificateRevoked,
-            Self::CertificateIssuer => AlertDescription::UnknownCA,
+            Self::CertificateIssuer | Self::CertificateStatus => AlertDescription::UnknownCA,
+            Self::CertificateMissing => AlertDescription::CertificateRequired,
             Self::CertificateName | Self::CertificateInvalid => AlertDescription::BadCertificate,
             Self::Internal => AlertDescription::InternalError,
         })
@@ -88,6 +93,8 @@ impl Fault {
             Self::CertificateRevoked => "certificate_revoked",
             Self::CertificateName => "certificate_name",
             Self::CertificateIssuer => "certificate_issuer",
+            Self::CertificateStatus => "certificate_status",
+            Self::CertificateMissing => "certificate_missing",
             Self::CertificateInvalid => "certificate_invalid",
             Self::Unwritable => "unwritable",
             Self::Internal => "internal",
@@ -112,6 +119,10 @@ impl fmt::Display for Fault {
             Self::CertificateRevoked => "the peer's certificate has been revoked",
             Self::CertificateName => "the peer's certificate is for another name",
             Self::CertificateIssuer => "the peer's certificate is of an unknown authority",
+            Self::CertificateStatus => {
+                "whether the peer's certificate has been revoked is not known"
+            }
+            Self::CertificateMissing => "the peer showed no certificate",
             Self::CertificateInvalid => "the peer's certificate is not acceptable",
             Self::Unwritable => "the connection cannot be written to",
             Self::Internal => "an internal error",
@@ -138,7 +149,8 @@ impl From<Error> for Fault {
             Error::PeerMisbehaved(_) => Self::Misbehaved,
             Error::PeerIncompatible(_) | Error::NoApplicationProtocol => Self::Incompatible,
             Error::InvalidCertificate(error) => Self::from(error),
-            Error::NoCertificatesPresented => Self::CertificateInvalid,
+            Error::NoCertificatesPresented => Self::CertificateMissing,
+            Error::InvalidCertRevocationList(_) => Self::CertificateStatus,
             _ => Self::Internal,
         }
     }
@@ -158,6 +170,9 @@ impl From<CertificateError> for Fault {
                 Self::CertificateName
             }
             CertificateError::UnknownIssuer => Self::CertificateIssuer,
+            CertificateError::UnknownRevocationStatus
+            | CertificateError::ExpiredRevocationList
+            | CertificateError::ExpiredRevocationListContext { .. } => Self::CertificateStatus,
             _ => Self::CertificateInvalid,
         }
     }
@@ -176,6 +191,7 @@ mod tests {
             (CertificateError::UnknownIssuer, Fault::CertificateIssuer),
             (CertificateError::Revoked, Fault::CertificateRevoked),
             (CertificateError::BadSignature, Fault::CertificateInvalid),
+            (CertificateError::UnknownRevocationStatus, Fault::CertificateStatus),
         ] {
             assert_eq!(Fault::from(Error::InvalidCertificate(error.clone())), fault, "{error:?}");
         }

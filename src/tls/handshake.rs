@@ -21,6 +21,7 @@ use rustls::Side;
 use super::Opened;
 use super::fault::Fault;
 use super::header;
+use super::identity::Identity;
 use super::negotiated::Negotiated;
 use super::record::Records;
 use super::secrets::Overheard;
@@ -88,7 +89,7 @@ impl Held {
                 Step::Plaintext(len) => return Ok(Opened::Plaintext(header::front(record, len))),
                 Step::PeerClosed => break,
                 Step::Blocked if was_handshaking && !self.is_handshaking() => {
-                    return Ok(Opened::Established);
+                    return Ok(Opened::Established(None));
                 }
                 Step::Blocked => {}
             }
@@ -125,6 +126,12 @@ impl Held {
             let _ = self.connection.write(&mut self.given, Outgoing::CloseNotify, out);
         }
         self.has_closed = true;
+    }
+
+    /// Who the peer has proved to be in the handshake, if anybody.
+    pub(super) fn recognize(&self) -> Result<Option<Identity>, Fault> {
+        assert!(!self.is_handshaking(), "a handshake proves who the peer is");
+        self.connection.recognize()
     }
 
     /// Goes on without rustls where that can be: on TLS 1.3, with a suite of 32 byte keys.

@@ -15,29 +15,38 @@ mod direction;
 mod fault;
 mod handshake;
 mod header;
+mod identity;
 mod messages;
+mod names;
 mod negotiated;
+mod ocsp;
 pub mod pki;
 mod random;
 mod record;
 mod secrets;
+mod server;
+mod sources;
+mod tickets;
 pub mod trust;
 mod unbuffered;
 
 use std::mem;
 use std::sync::Arc;
 
+pub use rustls::ClientConfig;
 use rustls::client::UnbufferedClientConnection;
 pub use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::UnbufferedServerConnection;
-pub use rustls::{ClientConfig, ServerConfig};
+pub use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 
 pub use self::fault::Fault;
 use self::handshake::{Held, Settled};
+pub use self::identity::{Fingerprint, Identity};
 pub use self::negotiated::Negotiated;
 pub use self::random::Random;
 use self::record::Records;
 use self::secrets::Overheard;
+pub use self::server::{ServerConfig, Shown};
 use self::unbuffered::Connection;
 use crate::base::Input;
 
@@ -64,8 +73,9 @@ enum State {
 pub enum Opened<'b> {
     /// Application data, never empty. It lies where it arrived and may be written to.
     Plaintext(&'b mut [u8]),
-    /// The handshake is done, once: from now on there may be plaintext, and `seal` works.
-    Established,
+    /// The handshake is done, once: from now on there may be plaintext, and `seal` works. With it
+    /// comes who a client has proved to be, if it was asked and has a certificate that verifies.
+    Established(Option<Box<Identity>>),
     /// All that arrived has been taken; what is unfinished has been kept.
     Wanting,
     /// The peer sends no more (`close_notify`). We still may.
@@ -80,12 +90,9 @@ impl Tls {
     /// [`Fault::Internal`] if rustls cannot use `config`.
     pub fn server(config: &Arc<ServerConfig>) -> Result<Self, Fault> {
         let overheard = Arc::new(Overheard::default());
-        // A copy for each connection, since each has its own key log; it shares what is large.
-        let mut config = ServerConfig::clone(config);
-        config.key_log = overheard.clone();
-        let may_settle = config.enable_secret_extraction;
-        let connection = UnbufferedServerConnection::new(Arc::new(config))?;
-        Ok(Self::new(Connection::Server(connection), overheard, may_settle))
+        let rustls = config.for_connection(Arc::<Overheard>::clone(&overheard));
+        let connection = UnbufferedServerConnection::new(rustls)?;
+        Ok(Self::new(Connection::Server(connection, Arc::clone(config)), overheard, true))
     }
 
     /// The side that connects, to a server that must prove to be `name`.
@@ -145,7 +152,7 @@ impl Tls {
             State::Failed(fault) => Err(*fault),
         };
         let opened = match opened {
-            Ok(Opened::Established) => self.settle().map(|()| Opened::Established),
+            Ok(Opened::Established(_)) => self.settle(reply).map(Opened::Established),
             opened => opened,
         };
         if let Err(fault) = opened {
@@ -200,16 +207,20 @@ impl Tls {
         matches!(self.0, State::Handshaking(_))
     }
 
-    /// Leaves the handshake behind.
-    fn settle(&mut self) -> Result<(), Fault> {
+    /// Leaves the handshake behind, and says who the peer is, or tells it why it must go.
+    fn settle(&mut self, reply: &mut Vec<u8>) -> Result<Option<Box<Identity>>, Fault> {
         let state = mem::replace(&mut self.0, State::Failed(Fault::Internal));
-        self.0 = match state {
-            State::Handshaking(held) => match held.settle()? {
-                Settled::Compact(records) => State::Compact(records),
-                Settled::Held(held) => State::Held(held),
-            },
-            established => established,
+        let State::Handshaking(held) = state else { return Err(Fault::Internal) };
+        let identity = held.recognize();
+        self.0 = match held.settle()? {
+            Settled::Compact(mut records) => {
+                if let Err(fault) = identity {
+                    records.refuse(fault, reply);
+                }
+                State::Compact(records)
+            }
+            Settled::Held(held) => State::Held(held),
         };
-        Ok(())
+        Ok(identity?.map(Box::new))
     }
 }

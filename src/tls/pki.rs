@@ -37,7 +37,7 @@ const AUTHORITY_LIFE: Duration = Duration::from_secs(3_650 * DAY.as_secs());
 /// Some clients refuse server certificates of more than 398 days.
 const SERVER_LIFE: Duration = Duration::from_secs(365 * DAY.as_secs());
 /// What ends sooner than this is made anew.
-const RENEWAL: Duration = Duration::from_secs(30 * DAY.as_secs());
+pub(super) const RENEWAL: Duration = Duration::from_secs(30 * DAY.as_secs());
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// The development certificates of one directory.

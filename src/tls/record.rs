@@ -75,13 +75,20 @@ impl Records {
         reply: &mut Vec<u8>,
     ) -> Result<Opened<'b>, Fault> {
         let opened = self.open_next(input);
-        if let Err(fault) = opened
-            && let Some(alert) = fault.alert()
-            && !self.has_closed
-        {
-            self.alert(AlertLevel::Fatal, alert, reply)?;
+        if let Err(fault) = opened {
+            self.refuse(fault, reply);
         }
         opened
+    }
+
+    /// Tells the peer of a fault that ends the connection.
+    pub(super) fn refuse(&mut self, fault: Fault, reply: &mut Vec<u8>) {
+        if let Some(alert) = fault.alert()
+            && !self.has_closed
+        {
+            // That it cannot be told any more is no news to somebody who leaves.
+            let _ = self.alert(AlertLevel::Fatal, alert, reply);
+        }
     }
 
     /// See [`super::Tls::seal`].

@@ -1,6 +1,7 @@
 //! The one place that drives rustls' unbuffered connections, of either side.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
@@ -11,13 +12,15 @@ use rustls::unbuffered::{
 use rustls::{CommonState, ExtractedSecrets, Side, Tls13CipherSuite};
 
 use super::fault::Fault;
+use super::identity::Identity;
 use super::secrets;
+use super::server::ServerConfig;
 
 /// rustls' connection of either side.
 #[allow(clippy::large_enum_variant)] // it is boxed, and lives for the length of a handshake
 pub(super) enum Connection {
-    /// We were connected to.
-    Server(UnbufferedServerConnection),
+    /// We were connected to, by whom we ask what this says.
+    Server(UnbufferedServerConnection, Arc<ServerConfig>),
     /// We connected.
     Client(UnbufferedClientConnection),
 }
@@ -53,7 +56,7 @@ impl Connection {
         reply: &mut Vec<u8>,
     ) -> Result<Step, Fault> {
         match self {
-            Self::Server(connection) => advance(connection, given, record, reply),
+            Self::Server(connection, _) => advance(connection, given, record, reply),
             Self::Client(connection) => advance(connection, given, record, reply),
         }
     }
@@ -66,8 +69,17 @@ impl Connection {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         match self {
-            Self::Server(connection) => write(connection, given, outgoing, out),
+            Self::Server(connection, _) => write(connection, given, outgoing, out),
             Self::Client(connection) => write(connection, given, outgoing, out),
+        }
+    }
+
+    /// Who a client has proved to be in the handshake that is done, if anybody. (Who connects knows
+    /// whom it wants, and rustls has seen to it that it got nobody else.)
+    pub(super) fn recognize(&self) -> Result<Option<Identity>, Fault> {
+        match self {
+            Self::Server(connection, config) => config.recognize(connection),
+            Self::Client(_) => Ok(None),
         }
     }
 
@@ -76,7 +88,7 @@ impl Connection {
         // The kernel connection that comes with them would derive the next keys too, but it keeps
         // 800 bytes and more for that (QUIC's state, the peer's certificates).
         Ok(match self {
-            Self::Server(connection) => connection.dangerous_into_kernel_connection()?.0,
+            Self::Server(connection, _) => connection.dangerous_into_kernel_connection()?.0,
             Self::Client(connection) => connection.dangerous_into_kernel_connection()?.0,
         })
     }
@@ -90,7 +102,7 @@ impl Connection {
     /// Which side we are.
     pub(super) const fn side(&self) -> Side {
         match self {
-            Self::Server(_) => Side::Server,
+            Self::Server(..) => Side::Server,
             Self::Client(_) => Side::Client,
         }
     }
@@ -98,7 +110,7 @@ impl Connection {
     /// What rustls says about the connection.
     pub(super) fn common(&self) -> &CommonState {
         match self {
-            Self::Server(connection) => connection,
+            Self::Server(connection, _) => connection,
             Self::Client(connection) => connection,
         }
     }

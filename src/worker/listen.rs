@@ -95,7 +95,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
             let Some(tls) = &mut link.tls else { return self.understand(key, input) };
             match tls.open(&mut input, &mut self.wire) {
                 Ok(Opened::Plaintext(plaintext)) => self.understand(key, Input::new(plaintext)),
-                Ok(Opened::Established) => self.established(key),
+                Ok(Opened::Established(_)) => self.established(key),
                 Ok(Opened::Wanting) => return,
                 Ok(Opened::Closed) => return self.ended(key),
                 Err(fault) => {

@@ -83,6 +83,8 @@ pub const fn tls_failure(fault: Fault) -> usize {
         | Fault::CertificateRevoked
         | Fault::CertificateName
         | Fault::CertificateIssuer
+        | Fault::CertificateStatus
+        | Fault::CertificateMissing
         | Fault::CertificateInvalid => 4,
         Fault::Unwritable | Fault::Internal => 5,
     }

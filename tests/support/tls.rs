@@ -7,11 +7,11 @@ use std::time::SystemTime;
 
 use corecast::base::Input;
 use corecast::tls::config::{self, Identity, Trust};
-use corecast::tls::{Fault, Opened, SCRATCH_BYTES_MIN, Tls, pki};
+use corecast::tls::{Fault, Opened, SCRATCH_BYTES_MIN, ServerConfig, Tls, pki};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
-    CipherSuite, ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection,
+    AlertDescription, CipherSuite, ClientConfig, ClientConnection, Connection, ServerConnection,
     SupportedProtocolVersion,
 };
 
@@ -56,12 +56,13 @@ pub(crate) struct Peer {
     pub(crate) tls: Tls,
     pub(crate) received: Vec<u8>,
     pub(crate) established: u32,
+    pub(crate) identity: Option<Box<corecast::tls::Identity>>,
     pub(crate) is_closed: bool,
 }
 
 impl Peer {
     pub(crate) fn new(tls: Tls) -> Self {
-        Self { tls, received: Vec::new(), established: 0, is_closed: false }
+        Self { tls, received: Vec::new(), established: 0, identity: None, is_closed: false }
     }
 
     pub(crate) fn server() -> Self {
@@ -87,7 +88,10 @@ impl Peer {
                     self.received.extend_from_slice(plaintext);
                     plaintext.fill(0xEE); // it is ours to write to
                 }
-                Ok(Opened::Established) => self.established += 1,
+                Ok(Opened::Established(identity)) => {
+                    self.established += 1;
+                    self.identity = identity;
+                }
                 Ok(Opened::Wanting) => break (reply, Ok(())),
                 Ok(Opened::Closed) => {
                     self.is_closed = true;
@@ -161,6 +165,11 @@ impl Stranger {
         Self::new(ClientConnection::new(Arc::clone(config), localhost()).unwrap().into())
     }
 
+    /// A client that wants the server to be called `name`.
+    pub(crate) fn named(config: &Arc<ClientConfig>, name: ServerName<'static>) -> Self {
+        Self::new(ClientConnection::new(Arc::clone(config), name).unwrap().into())
+    }
+
     /// What a client that offers nothing but this is told.
     pub(crate) fn client_config(
         version: &'static SupportedProtocolVersion,
@@ -179,7 +188,7 @@ impl Stranger {
     /// A server that takes nothing but this.
     pub(crate) fn server(version: &'static SupportedProtocolVersion, suite: CipherSuite) -> Self {
         let Identity { chain, key } = CERTIFICATES.identity();
-        let config = ServerConfig::builder_with_provider(provider(suite))
+        let config = rustls::ServerConfig::builder_with_provider(provider(suite))
             .with_protocol_versions(&[version])
             .unwrap()
             .with_no_client_auth()
@@ -211,6 +220,25 @@ impl Stranger {
         self.say(&[])
     }
 
+    /// The alert in `bytes`, which end the connection.
+    pub(crate) fn alert_in(&mut self, mut bytes: &[u8]) -> Option<AlertDescription> {
+        while !bytes.is_empty() {
+            self.connection.read_tls(&mut bytes).unwrap();
+            match self.connection.process_new_packets() {
+                Ok(_) => {}
+                Err(rustls::Error::AlertReceived(alert)) => return Some(alert),
+                Err(error) => panic!("no alert, but {error}"),
+            }
+        }
+        None
+    }
+
+    /// The certificate that a server shows in its `flight`.
+    pub(crate) fn shown_in(&mut self, flight: &[u8]) -> CertificateDer<'static> {
+        self.take_in(flight);
+        self.connection.peer_certificates().unwrap()[0].clone()
+    }
+
     /// Talks with `peer` until neither has anything to say.
     pub(crate) fn converse(&mut self, peer: &mut Peer) {
         let mut ours = self.say(&[]);
@@ -230,7 +258,7 @@ impl Stranger {
     }
 }
 
-fn provider(suite: CipherSuite) -> Arc<CryptoProvider> {
+pub(crate) fn provider(suite: CipherSuite) -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
     provider.cipher_suites.retain(|supported| supported.suite() == suite);
     Arc::new(provider)

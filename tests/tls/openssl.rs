@@ -133,7 +133,7 @@ fn echo(mut stream: TcpStream) {
         let is_closed = loop {
             match tls.open(&mut input, &mut reply).unwrap() {
                 Opened::Plaintext(part) => plaintext.extend_from_slice(part),
-                Opened::Established => {}
+                Opened::Established(_) => {}
                 Opened::Wanting => break false,
                 Opened::Closed => break true,
             }
