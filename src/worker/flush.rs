@@ -85,6 +85,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
     fn write(&mut self, key: Key, plain: &[u8]) -> Written {
         let mut wire = std::mem::take(&mut self.wire);
         let written = self.write_through(key, plain, &mut wire);
+        self.warm(key);
         wire.clear();
         wire.shrink_to(4 * GATHER_BYTES);
         self.wire = wire;

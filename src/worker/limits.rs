@@ -44,6 +44,9 @@ pub struct Limits {
     /// While this many bytes wait for a peer nothing is read from it, so that its questions do not
     /// pile up answers.
     pub outbox_bytes_pause: usize,
+    /// TLS connections of a core that keep their keys set up: sealing a small record takes 0.26 us
+    /// with them and 0.62 us without, and they take some 2 KiB that the others do without.
+    pub warm_max: u16,
     /// Reads of one connection a turn, so that one busy peer does not keep the others waiting.
     pub reads_per_turn_max: u32,
     /// TLS handshakes advanced a turn: each costs about 0.2 ms, and open connections wait so long.
@@ -80,6 +83,7 @@ impl Default for Limits {
             heartbeat_misses_max: 2,
             outbox: Bound { bytes_max: 256 * 1024, frames_max: 4_096 },
             outbox_bytes_pause: 64 * 1024,
+            warm_max: 1_024,
             reads_per_turn_max: 4,
             handshakes_per_turn_max: 8,
             deliveries_per_turn_max: 1_024,

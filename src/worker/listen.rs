@@ -96,7 +96,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
             match tls.open(&mut input, &mut self.wire) {
                 Ok(Opened::Plaintext(plaintext)) => self.understand(key, Input::new(plaintext)),
                 Ok(Opened::Established(_)) => self.established(key),
-                Ok(Opened::Wanting) => return,
+                Ok(Opened::Wanting) => return self.warm(key),
                 Ok(Opened::Closed) => return self.ended(key),
                 Err(fault) => {
                     self.world.metrics().tls_failures_total.add(tls_failure(fault), 1);

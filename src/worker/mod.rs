@@ -34,6 +34,7 @@ mod receive;
 mod service;
 mod sleep;
 mod staging;
+mod warm;
 mod world;
 
 /// The atomics of `sleep`, for which a model checker puts its own.
@@ -50,6 +51,7 @@ use self::link::Link;
 use self::mesh::{Door, Mailbox};
 use self::metrics::MetricsSet;
 use self::staging::Staging;
+use self::warm::Warm;
 use self::world::{Reply, World};
 use crate::base::{
     Clock, Handler, Key, Origin, Paged, Readiness, Request, Rng, Slab, Stream, Tick, Wheel,
@@ -105,6 +107,8 @@ pub struct Worker<S, V: Service> {
     unread: VecDeque<Key>,
     /// Those that still shake hands: a few of them a turn.
     shaking: VecDeque<Key>,
+    /// Those that keep their TLS keys set up.
+    warm: Warm,
     requests: VecDeque<Request>,
     draining: Option<Draining>,
     /// Where bytes are read to, decrypted and unmasked.
@@ -156,6 +160,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
             mailbox: setup.mailbox,
             unread: VecDeque::new(),
             shaking: VecDeque::new(),
+            warm: Warm::new(setup.limits.warm_max),
             requests: VecDeque::new(),
             draining: None,
             scratch: vec![0; SCRATCH_BYTES],
@@ -181,6 +186,20 @@ impl<S: Stream, V: Service> Worker<S, V> {
     fn link(&mut self, key: Key) -> Option<&mut Link<S>> {
         self.world.connections.get(key)?;
         self.links.get_mut(key.index())?.as_mut()
+    }
+
+    /// Notes that a connection has just sealed or opened a record. If it keeps its keys set up for
+    /// the next one, whoever did so the longest ago may have to give its own back.
+    fn warm(&mut self, key: Key) {
+        let Some(Some(link)) = self.links.get_mut(key.index()) else { return };
+        if !link.tls.as_ref().is_some_and(Tls::keeps_keys) {
+            return;
+        }
+        let coldest = self.warm.touch(key, &mut link.seat);
+        if let Some(tls) = coldest.and_then(|key| self.link(key)?.tls.as_mut()) {
+            tls.rest();
+            self.world.metrics().tls_cooled_total.add(1);
+        }
     }
 
     /// Removes the connections that have ended, and tells the service of those it knew.
