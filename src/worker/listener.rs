@@ -9,6 +9,8 @@ use crate::tls::ServerConfig;
 pub struct Listener {
     /// What carries the bytes.
     pub transport: Transport,
+    /// What they mean.
+    pub speech: Speech,
 }
 
 /// What carries the bytes of a listener's connections.
@@ -20,14 +22,31 @@ pub enum Transport {
     Tls(Arc<ServerConfig>),
 }
 
+/// What the bytes of a listener's connections mean.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Speech {
+    /// Requests of HTTP, and the WebSocket that one of them may ask for.
+    Http,
+    /// Whatever the service makes of them ([`Service::connected`]).
+    ///
+    /// [`Service::connected`]: super::Service::connected
+    Stream,
+}
+
 impl Listener {
     /// HTTP and WebSocket on bare TCP.
     pub const fn plain() -> Self {
-        Self { transport: Transport::Plain }
+        Self { transport: Transport::Plain, speech: Speech::Http }
     }
 
     /// HTTP and WebSocket through TLS.
     pub const fn tls(config: Arc<ServerConfig>) -> Self {
-        Self { transport: Transport::Tls(config) }
+        Self { transport: Transport::Tls(config), speech: Speech::Http }
+    }
+
+    /// The same with other words in it.
+    pub const fn with_speech(mut self, speech: Speech) -> Self {
+        self.speech = speech;
+        self
     }
 }

@@ -57,13 +57,14 @@ use crate::base::{
     Clock, Handler, Key, Origin, Paged, Readiness, Request, Rng, Slab, Stream, Tick, Wheel,
 };
 use crate::hub::{Hub, WorkerId};
+use crate::session::Session;
 use crate::tls::Tls;
 
 pub use self::context::Context;
 pub use self::limits::Limits;
-pub use self::listener::{Listener, Transport};
+pub use self::listener::{Listener, Speech, Transport};
 pub use self::outbox::{Bound, Offer};
-pub use self::service::{Incoming, Service, Verdict};
+pub use self::service::{Caller, Incoming, Service, Verdict};
 pub use crate::session::{CloseReason, Peer};
 
 /// What is read at once: as much as a socket's buffer usually holds, and four records of TLS.
@@ -274,13 +275,18 @@ impl<S: Stream, V: Service> Handler for Worker<S, V> {
             self.world.metrics().connections_refused_total.add(1);
             return None;
         }
-        let tls = match &self.listeners.get(origin.via as usize)?.transport {
+        let Listener { transport, speech } = self.listeners.get(origin.via as usize)?;
+        let tls = match transport {
             Transport::Plain => None,
             Transport::Tls(config) => Some(Tls::server(config).ok()?),
         };
         let secure = tls.is_some();
         let peer = Peer { address: origin.peer, listener: origin.via, secure };
-        let key = self.world.connections.insert(Connection::new(peer, self.world.tick));
+        let session = match speech {
+            Speech::Http => Session::new(peer),
+            Speech::Stream => Session::Arriving(Box::new(peer)),
+        };
+        let key = self.world.connections.insert(Connection::new(session, self.world.tick));
         self.links.extend_to(key.index() + 1, || None);
         *self.links.get_mut(key.index())? = Some(Link::new(stream, tls));
         let limits = &self.world.limits;
@@ -288,6 +294,9 @@ impl<S: Stream, V: Service> Handler for Worker<S, V> {
         self.world.wait(key, ms);
         self.world.metrics().connections_opened_total.add(1);
         self.world.metrics().connections.add(1);
+        if !secure {
+            self.attend(key, |worker| worker.arrived(key));
+        }
         Some(key)
     }
 
