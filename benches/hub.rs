@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use corecast::base::{Key, Shared};
-use corecast::hub::{Hub, Limits, TopicName, WorkerId};
+use corecast::hub::{Hub, Limits, Publication, TopicName, WorkerId};
 use criterion::{Criterion, Throughput};
 
 /// Deliveries a turn.
@@ -30,12 +30,12 @@ fn deliver(criterion: &mut Criterion, subscribers: u64) {
     for subscriber in 0..subscribers {
         hub.subscribe(Key::from_bits(subscriber), &topic).map(drop).expect("one topic each");
     }
-    let frame = Shared::from("a short message");
+    let publication = Publication::from(Shared::from("a short message"));
     let mut group = criterion.benchmark_group("deliver");
     group.throughput(Throughput::Elements(subscribers));
     group.bench_function(subscribers.to_string(), |bencher| {
         bencher.iter(|| {
-            let elsewhere = hub.publish(&topic, &frame);
+            let elsewhere = hub.publish(&topic, &publication);
             while hub.has_pending() {
                 hub.deliver(BUDGET, |key, delivery| {
                     black_box((key, delivery));

@@ -106,7 +106,8 @@ fn wake(door: &Door, asleep: &AtomicBool) -> Duration {
 
 fn batch() -> Batch {
     let topic = TopicName::new("demo").unwrap();
-    let publication = ShardMessage::Publish { topic, frame: Shared::from("a short message") };
+    let publication =
+        ShardMessage::Publish { topic, publication: Shared::from("a short message").into() };
     Batch { from: WorkerId::new(0), mail: vec![publication] }
 }
 

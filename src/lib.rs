@@ -52,7 +52,7 @@
 //! | [`http`] | HTTP/1.1: requests, answers | base |
 //! | [`tls`] | TLS as `open`, `seal`, `close`; certificates | base |
 //! | [`reactor`] | the operating system: poll, sockets, affinity, files, signals | base |
-//! | [`ws`] | WebSocket (RFC 6455), both sides | base, http |
+//! | [`ws`] | WebSocket (RFC 6455 and 7692), both sides | base, http |
 //! | [`hub`] | publish and subscribe on one core | base |
 //! | [`session`] | what a peer is saying | base, http, ws |
 //! | [`worker`] | one core's world, and the way to the others | all above but the reactor |

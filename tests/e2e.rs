@@ -25,5 +25,3 @@ mod files;
 mod slow;
 #[path = "e2e/strangers.rs"]
 mod strangers;
-#[path = "e2e/stream.rs"]
-mod stream;

@@ -166,6 +166,7 @@ impl Client {
             events.push(match event {
                 Event::Text(text) => Event::Text(text.into_owned().into()),
                 Event::Binary(bytes) => Event::Binary(bytes.into_owned().into()),
+                Event::Deflated(message) => panic!("nobody agreed to {message:?}"),
                 Event::Ping(bytes) => Event::Ping(bytes.into_owned().into()),
                 Event::Pong(bytes) => Event::Pong(bytes.into_owned().into()),
                 Event::Close(frame) => Event::Close(frame.map(CloseFrame::into_owned)),

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use corecast::base::Input;
 use corecast::tls::{self, Random, Tls};
+use corecast::ws::deflate::{Context, Inflater, WindowBits};
 use corecast::ws::handshake::{ClientHandshake, HandshakeFault};
 use corecast::ws::{self, Decoder, MaskKey, Opcode, Role, encoder};
 use rustls::ClientConfig;
@@ -58,12 +59,20 @@ pub struct Pen {
     /// What is to be written to the connection at hand.
     pub wire: Vec<u8>,
     plaintext: Vec<u8>,
+    /// Made when the first deflated message comes.
+    inflater: Option<Inflater>,
 }
 
 impl Pen {
     /// A pen that has written nothing.
     pub fn new() -> Self {
-        Self { random: Random::new(), wire: Vec::new(), plaintext: Vec::new() }
+        Self { random: Random::new(), wire: Vec::new(), plaintext: Vec::new(), inflater: None }
+    }
+
+    /// What inflates the messages of all connections, none of which keeps a context.
+    fn inflater(&mut self) -> &mut Inflater {
+        let context = Context { window_bits: WindowBits::MAX, takeover: false };
+        self.inflater.get_or_insert_with(|| Inflater::new(context))
     }
 }
 
@@ -207,10 +216,10 @@ impl Client {
         match &mut self.stage {
             Stage::Upgrading(handshake) => {
                 let accepted = handshake.read(plaintext)?;
-                Ok(accepted.map(|_| {
-                    self.stage = Stage::Open(Decoder::new(Role::Client));
-                    Event::Upgraded
-                }))
+                let Some(accepted) = accepted else { return Ok(None) };
+                let decoder = Decoder::new(Role::Client).with_deflate(accepted.deflate);
+                self.stage = Stage::Open(decoder);
+                Ok(Some(Event::Upgraded))
             }
             Stage::Open(decoder) => match decoder.next(plaintext, &greeting.limits)? {
                 None => Ok(None),
@@ -240,6 +249,11 @@ impl Client {
             ws::Event::Text(Cow::Borrowed(text)) => Event::Message(text.as_bytes().into()),
             ws::Event::Text(Cow::Owned(text)) => Event::Message(text.into_bytes().into()),
             ws::Event::Binary(bytes) => Event::Message(bytes),
+            ws::Event::Deflated(message) => {
+                let message =
+                    pen.inflater().inflate(&message, greeting.limits.message_bytes_max)?;
+                Event::Message(message.payload().to_vec().into())
+            }
             ws::Event::Ping(payload) => {
                 self.write(Opcode::Pong, &payload, pen)?;
                 Event::Ping
@@ -309,7 +323,7 @@ mod tests {
         let (head, _) = head.unwrap().unwrap();
         assert_eq!(head.header("x-test"), Some(&b"yes"[..]));
         let mut answer = Vec::new();
-        accept(&head).unwrap().encode(None, &mut answer);
+        accept(&head).unwrap().encode(None, None, &mut answer);
         (client, pen, answer)
     }
 

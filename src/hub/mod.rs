@@ -20,23 +20,20 @@ mod interest;
 #[cfg(test)]
 mod model;
 mod name;
+mod publication;
 mod table;
 mod topic;
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 pub use interest::{Ack, Announcement, Epoch, WorkerId, WorkerSet};
 pub use name::{TopicFault, TopicName};
+pub use publication::{Form, Frame, Frames, Publication};
 
-use crate::base::{Key, Seed, Shared};
+use crate::base::{Key, Seed};
 use interest::Interest;
 use table::{Place, Table};
 use topic::{Content, Queue, Standing};
-
-/// A publication on one core. The count is local, so that a fan-out to very many subscribers
-/// touches no memory that another core looks at; the bytes inside are shared by all cores.
-pub type Frame = Rc<Shared>;
 
 /// How many members a topic may serve before the next topic has its turn.
 const SLICE: usize = 256;
@@ -58,7 +55,7 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug)]
 pub enum Delivery<'a> {
     /// A publication.
-    Frame(&'a Frame),
+    Frame(&'a Frames),
     /// Publications of this topic were lost before they came here, at this place in its order.
     Lost(&'a TopicName),
 }
@@ -210,16 +207,22 @@ impl Hub {
     /// Accepts a publication on this core: queues it for the subscribers here and tells which
     /// other cores it has to be sent to.
     #[must_use]
-    pub fn publish(&mut self, name: &TopicName, frame: &Shared) -> WorkerSet {
-        self.receive(name, frame);
+    pub fn publish(&mut self, name: &TopicName, publication: &Publication) -> WorkerSet {
+        self.receive(name, publication);
         self.interest.wanted(name)
+    }
+
+    /// Whether anybody would be given what is published to the topic `name`, as far as this core
+    /// knows.
+    pub fn is_wanted(&self, name: &TopicName) -> bool {
+        self.table.find(name).is_some() || !self.interest.wanted(name).is_empty()
     }
 
     /// Accepts a publication that another core sent: queues it for the subscribers here.
     ///
     /// If there are none any more, the other core has not heard so yet, and nobody is missed.
-    pub fn receive(&mut self, name: &TopicName, frame: &Shared) {
-        self.accept(name, Some(frame));
+    pub fn receive(&mut self, name: &TopicName, publication: &Publication) {
+        self.accept(name, Some(publication));
     }
 
     /// Notes that publications of the topic `name` were lost on the way here.
@@ -323,8 +326,8 @@ impl Hub {
         }
     }
 
-    /// Queues a frame, or the loss of one, if anybody here counts.
-    fn accept(&mut self, name: &TopicName, frame: Option<&Shared>) {
+    /// Queues a publication, or the loss of one, if anybody here counts.
+    fn accept(&mut self, name: &TopicName, publication: Option<&Publication>) {
         let Some(id) = self.table.find(name) else { return };
         let topic = self.table.get_mut(id).expect("a name leads to a known topic");
         if topic.standing != Standing::Held || topic.members().is_empty() {
@@ -336,10 +339,9 @@ impl Hub {
         }
         let room = self.limits.backlog_bytes_max.saturating_sub(self.backlog_bytes);
         let is_first = self.backlog_bytes == 0;
-        let content = match frame {
-            // The one allocation that a publication costs each core.
-            Some(frame) if is_first || Content::frame_cost(frame) <= room => {
-                Content::Frame(Rc::new(frame.clone()))
+        let content = match publication {
+            Some(publication) if is_first || Content::frame_cost(publication.bytes()) <= room => {
+                Content::Frame(publication.into())
             }
             Some(_) | None => Content::Lost,
         };
@@ -350,6 +352,7 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Shared;
 
     const ME: WorkerId = WorkerId::new(0);
     const OTHER: WorkerId = WorkerId::new(1);
@@ -368,7 +371,7 @@ mod tests {
     }
 
     fn publish(hub: &mut Hub, topic: &str, text: &str) {
-        assert!(hub.publish(&name(topic), &Shared::from(text)).is_empty());
+        assert!(hub.publish(&name(topic), &Shared::from(text).into()).is_empty());
     }
 
     /// What is delivered within `budget`, as `key text`.
@@ -376,7 +379,7 @@ mod tests {
         let mut all = Vec::new();
         let count = hub.deliver(budget, |key, delivery| {
             let text = match delivery {
-                Delivery::Frame(frame) => String::from_utf8_lossy(frame).into_owned(),
+                Delivery::Frame(frames) => String::from_utf8_lossy(frames.plain()).into_owned(),
                 Delivery::Lost(_) => "lost".to_owned(),
             };
             all.push(format!("{} {text}", key.index()));

@@ -137,7 +137,7 @@ impl World {
     fn publish(&mut self, core: usize) {
         let (topic, _) = self.draw();
         let frame = frame(&topic, self.published);
-        let wanted = self.hubs[core].publish(&topic, &frame);
+        let wanted = self.hubs[core].publish(&topic, &frame.clone().into());
         for ((at, of, _), expected) in &self.expected {
             let is_missed = !wanted.iter().any(|worker| worker.index() == *at);
             let must_get = expected.is_effective && *at != core && *of == topic;
@@ -181,7 +181,7 @@ impl World {
         let sender = WorkerId::all(4).nth(from).unwrap();
         match mail {
             Mail::Publication(topic, frame) => {
-                self.hubs[to].receive(&topic, &frame);
+                self.hubs[to].receive(&topic, &frame.clone().into());
                 self.expect(to, &topic, Some(parse(&frame).1));
             }
             Mail::Lost(topic) => {
@@ -201,7 +201,10 @@ impl World {
         let mut given = Vec::new();
         self.hubs[core].deliver(budget, |key, delivery| {
             given.push(match delivery {
-                Delivery::Frame(frame) => (key, parse(frame).0, Some(parse(frame).1)),
+                Delivery::Frame(frames) => {
+                    let (topic, number) = parse(frames.plain());
+                    (key, topic, Some(number))
+                }
                 Delivery::Lost(topic) => (key, topic.clone(), None),
             });
         });

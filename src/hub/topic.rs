@@ -15,8 +15,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Delivery, Frame, TopicName};
-use crate::base::{Key, Paged, Shared};
+use super::{Delivery, Frames, TopicName};
+use crate::base::{Key, Paged};
 
 /// What a queued entry costs beside its frame, for the accounts of a backlog.
 const ENTRY_BYTES: usize = 64;
@@ -73,7 +73,7 @@ struct Pending {
 /// What members are to be given.
 #[derive(Debug)]
 pub(super) enum Content {
-    Frame(Frame),
+    Frame(Frames),
     Lost,
 }
 
@@ -273,7 +273,7 @@ impl Pending {
         each: &mut impl FnMut(Key, Delivery<'_>),
     ) -> usize {
         let delivery = match &self.content {
-            Content::Frame(frame) => Delivery::Frame(frame),
+            Content::Frame(frames) => Delivery::Frame(frames),
             Content::Lost => Delivery::Lost(topic),
         };
         let mut given = 0;
@@ -288,14 +288,14 @@ impl Pending {
 }
 
 impl Content {
-    /// What keeping `frame` costs, in bytes, as if nobody shared it.
-    pub(super) fn frame_cost(frame: &Shared) -> usize {
-        ENTRY_BYTES + frame.len()
+    /// What keeping frames of so many `bytes` costs, as if nobody shared them.
+    pub(super) const fn frame_cost(bytes: usize) -> usize {
+        ENTRY_BYTES + bytes
     }
 
     fn cost(&self) -> usize {
         match self {
-            Self::Frame(frame) => Self::frame_cost(frame),
+            Self::Frame(frames) => Self::frame_cost(frames.bytes()),
             Self::Lost => ENTRY_BYTES,
         }
     }
@@ -303,8 +303,9 @@ impl Content {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Publication;
     use super::*;
-    use std::rc::Rc;
+    use crate::base::Shared;
 
     fn topic(members: u64) -> Topic {
         let mut topic = Topic::new(TopicName::new("demo").unwrap(), Standing::Held);
@@ -315,7 +316,7 @@ mod tests {
     }
 
     fn frame(text: &str) -> Content {
-        Content::Frame(Rc::new(Shared::from(text)))
+        Content::Frame(Frames::from(&Publication::from(Shared::from(text))))
     }
 
     /// What a slice of `budget` gives: the member's number with the text, or `lost`.
@@ -323,7 +324,7 @@ mod tests {
         let mut given = Vec::new();
         topic.deliver(budget, &mut |key, delivery| {
             let text = match delivery {
-                Delivery::Frame(frame) => String::from_utf8_lossy(frame).into_owned(),
+                Delivery::Frame(frames) => String::from_utf8_lossy(frames.plain()).into_owned(),
                 Delivery::Lost(_) => "lost".to_owned(),
             };
             given.push((key.to_bits(), text));

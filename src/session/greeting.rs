@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::base::Input;
 use crate::http::{Limits, Reader, Refusal, RequestHead};
+use crate::ws::deflate::Agreement;
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,8 @@ pub struct Upgrading {
     pub waiting: u32,
     /// The 101, as it will be written.
     pub response: Vec<u8>,
+    /// What it says about deflating.
+    pub deflate: Option<Agreement>,
     /// What the peer sent without waiting for it.
     pub early: Vec<u8>,
 }
@@ -62,9 +65,9 @@ impl Greeting {
 }
 
 impl Upgrading {
-    /// Waits for `waiting` subscriptions before it says `response`.
-    pub const fn new(waiting: u32, response: Vec<u8>) -> Self {
-        Self { waiting, response, early: Vec::new() }
+    /// Waits for `waiting` subscriptions before it says `response`, which agrees to `deflate`.
+    pub const fn new(waiting: u32, response: Vec<u8>, deflate: Option<Agreement>) -> Self {
+        Self { waiting, response, deflate, early: Vec::new() }
     }
 
     /// Keeps what came too early. The loop reads once at most before it stops to listen, so this

@@ -5,8 +5,6 @@
 //! connection while the bytes are still where they arrived.
 //!
 //! ```text
-//! Arriving ---- TLS is established ----> Stream ----> Finishing     (bytes without HTTP)
-//!
 //! Greeting ---- upgrade ----> Upgrading ---- heard everywhere ----> WebSocket
 //!    |  ^                                                              |
 //!    |  `-- next request (keep-alive)                                close
@@ -34,12 +32,6 @@ pub enum Session {
     Upgrading(Box<Upgrading>),
     /// Messages go both ways (RFC 6455).
     WebSocket(Decoder),
-    /// Bytes will go both ways as soon as whoever sends them is known.
-    Arriving(Box<Peer>),
-    /// Bytes go both ways, and only the service knows what they mean.
-    Stream,
-    /// A stream of which one side has ended: what the peer is owed leaves, then we do.
-    Finishing(CloseReason),
     /// Our close is on its way; we wait for the peer's (RFC 6455 §7.1.1).
     Closing(Decoder, CloseReason),
     /// Both have closed, or the peer has no say left: when our bytes have left, so do we.
@@ -57,8 +49,6 @@ pub enum Action<'a> {
     Request(Box<RequestHead>, Vec<u8>),
     /// A whole message or a control frame of a WebSocket.
     Event(Event<'a>),
-    /// Bytes of a stream, cut anywhere.
-    Bytes(&'a [u8]),
     /// The peer has answered our close with its own.
     Closed,
 }
@@ -109,10 +99,7 @@ impl Session {
                 Ok(None)
             }
             Self::Closing(decoder, _) => closed(decoder, input, &limits.websocket),
-            Self::Stream if input.is_empty() => Ok(None),
-            Self::Stream => Ok(Some(Action::Bytes(input.take_all()))),
-            // Nobody who arrives is listened to before the worker knows who that is.
-            Self::Arriving(_) | Self::Finishing(_) | Self::Leaving(_) | Self::Lingering(_) => {
+            Self::Leaving(_) | Self::Lingering(_) => {
                 input.take_all();
                 Ok(None)
             }
@@ -138,8 +125,7 @@ impl Session {
         let before = std::mem::replace(self, Self::Leaving(reason));
         *self = match before {
             Self::WebSocket(decoder) => Self::Closing(decoder, reason),
-            Self::Stream => Self::Finishing(reason),
-            Self::Upgrading(_) | Self::Greeting(_) | Self::Arriving(_) => Self::Leaving(reason),
+            Self::Upgrading(_) | Self::Greeting(_) => Self::Leaving(reason),
             // It is ending already, for a reason of its own.
             ending => ending,
         };
@@ -160,12 +146,13 @@ fn closed<'a>(
     Ok(None)
 }
 
-/// A message as a service is to see it, for a peer's own bytes or a reassembled copy.
+/// A message as a service is to see it, for a peer's own bytes or a reassembled copy; one that is
+/// deflated has to be inflated first.
 pub fn message<'a>(event: &'a Event<'_>) -> Option<ws::Message<'a>> {
     match event {
         Event::Text(text) => Some(ws::Message::Text(text)),
         Event::Binary(bytes) => Some(ws::Message::Binary(bytes)),
-        Event::Ping(_) | Event::Pong(_) | Event::Close(_) => None,
+        Event::Deflated(_) | Event::Ping(_) | Event::Pong(_) | Event::Close(_) => None,
     }
 }
 
@@ -210,7 +197,6 @@ mod tests {
             actions.push(match action {
                 Action::Request(head, body) => format!("{} {}", head.target(), body.len()),
                 Action::Event(event) => format!("{event:?}"),
-                Action::Bytes(bytes) => format!("{}", bytes.escape_ascii()),
                 Action::Closed => "closed".to_owned(),
             });
         }
@@ -229,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_comes_before_the_101_is_kept() {
-        let mut session = Session::Upgrading(Box::new(Upgrading::new(1, Vec::new())));
+        let mut session = Session::Upgrading(Box::new(Upgrading::new(1, Vec::new(), None)));
         assert_eq!(actions(&mut session, b"early"), Vec::<String>::new());
         let Session::Upgrading(upgrading) = session else { panic!("{session:?}") };
         assert_eq!(upgrading.early, b"early");
@@ -247,23 +233,14 @@ mod tests {
 
     #[test]
     fn a_session_that_is_no_websocket_has_no_close_to_wait_for() {
-        for mut session in
-            [Session::new(peer()), Session::Upgrading(Box::new(Upgrading::new(1, Vec::new())))]
-        {
+        for mut session in [
+            Session::new(peer()),
+            Session::Upgrading(Box::new(Upgrading::new(1, Vec::new(), None))),
+        ] {
             session.close(REASON);
             assert!(matches!(session, Session::Leaving(REASON)), "{session:?}");
             assert_eq!(actions(&mut session, b"GET / HTTP/1.1\r\n\r\n"), Vec::<String>::new());
         }
-    }
-
-    #[test]
-    fn a_stream_is_heard_until_it_closes() {
-        let mut session = Session::Stream;
-        assert_eq!(actions(&mut session, b"any bytes"), ["any bytes"]);
-        assert_eq!(actions(&mut session, b""), Vec::<String>::new());
-        session.close(REASON);
-        assert!(matches!(session, Session::Finishing(REASON)), "{session:?}");
-        assert_eq!(actions(&mut session, b"late"), Vec::<String>::new());
     }
 
     #[test]

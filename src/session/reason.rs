@@ -36,13 +36,11 @@ pub enum CloseReason {
     Unanswered,
     /// The code that served it failed.
     Panicked,
-    /// The service wanted no stream of this peer.
-    Unwanted,
 }
 
 impl CloseReason {
     /// Every label, in the order of [`CloseReason::index`].
-    pub const LABELS: [&'static str; 16] = [
+    pub const LABELS: [&'static str; 15] = [
         "peer",
         "lost",
         "service",
@@ -58,7 +56,6 @@ impl CloseReason {
         "stalled",
         "unanswered",
         "panicked",
-        "unwanted",
     ];
 
     /// The place of this reason in [`CloseReason::LABELS`].
@@ -79,7 +76,6 @@ impl CloseReason {
             Self::Stalled => 12,
             Self::Unanswered => 13,
             Self::Panicked => 14,
-            Self::Unwanted => 15,
         }
     }
 
@@ -95,10 +91,10 @@ mod tests {
 
     #[test]
     fn every_label_is_reached_by_its_own_index() {
-        let reasons = [CloseReason::Peer(None), CloseReason::Lost, CloseReason::Unwanted];
+        let reasons = [CloseReason::Peer(None), CloseReason::Lost, CloseReason::Panicked];
         for reason in reasons {
             assert_eq!(CloseReason::LABELS[reason.index()], reason.label());
         }
-        assert_eq!(CloseReason::Unwanted.index() + 1, CloseReason::LABELS.len());
+        assert_eq!(CloseReason::Panicked.index() + 1, CloseReason::LABELS.len());
     }
 }

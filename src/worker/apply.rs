@@ -1,21 +1,22 @@
 //! Acting on what a peer said.
 
+use super::codecs;
 use super::connection::Marks;
-use super::{Caller, CloseReason, Context, Incoming, Service, Verdict, Worker};
+use super::world::World;
+use super::{CloseReason, Context, Incoming, Service, Verdict, Worker};
 use crate::base::{Input, Key, Stream};
 use crate::http::{Method, RequestHead, Response};
 use crate::hub::TopicName;
-use crate::session::{self, Action, Session, Upgrading};
-use crate::ws::{CloseFrame, Decoder, Event, Opcode, Role, encoder, handshake};
+use crate::session::{self, Action, Fault, Session, Upgrading};
+use crate::ws::deflate::{Agreement, Deflated, Takeover};
+use crate::ws::handshake::{self, Upgrade};
+use crate::ws::{CloseFrame, Decoder, Event, Opcode, Role, encoder};
 
 impl<S: Stream, V: Service> Worker<S, V> {
     /// Carries out what a peer said.
     pub(super) fn apply(&mut self, key: Key, action: Action<'_>) {
         match action {
             Action::Event(event) => self.event(key, &event),
-            Action::Bytes(bytes) => {
-                self.service.bytes(key, bytes, &mut Context::new(&mut self.world));
-            }
             Action::Request(head, body) => self.request(key, &head, &body),
             Action::Closed => self.closed(key),
         }
@@ -28,6 +29,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
             return self.service.message(key, message, cx);
         }
         match event {
+            Event::Deflated(message) => self.inflate(key, message),
             Event::Ping(payload) => {
                 // A peer too slow for its pongs is closed by the sending itself.
                 let _ = self.world.send(key, Opcode::Pong, payload);
@@ -36,6 +38,22 @@ impl<S: Stream, V: Service> Worker<S, V> {
             // A pong has said all by arriving.
             Event::Pong(_) | Event::Text(_) | Event::Binary(_) => {}
         }
+    }
+
+    /// Inflates a message, with what the core has for that or what the connection keeps.
+    fn inflate(&mut self, key: Key, message: &Deflated<'_>) {
+        let Some(agreement) = self.world.agreement(key) else { return };
+        let context = agreement.client();
+        let mut inflater = self.world.codecs.take_inflater(key, context);
+        let bytes_max = self.world.limits.session.websocket.message_bytes_max;
+        match codecs::inflate(&mut inflater, message, bytes_max, self.world.metrics()) {
+            Ok(message) => {
+                let cx = &mut Context::new(&mut self.world);
+                self.service.message(key, message, cx);
+            }
+            Err(fault) => self.refuse(key, Fault::WebSocket(fault)),
+        }
+        self.world.codecs.put_inflater(key, context, inflater);
     }
 
     /// Answers a close with its own code, or without one if it had none (RFC 6455 §5.5.1).
@@ -103,20 +121,41 @@ impl<S: Stream, V: Service> Worker<S, V> {
                 self.respond(incoming, &response, true);
             }
             Verdict::Accept { state, subprotocol } => {
+                let deflate = self.agree(incoming, &upgrade);
                 let mut response = Vec::new();
-                upgrade.encode(subprotocol.as_deref(), &mut response);
-                self.accept(incoming.key, state, response);
+                upgrade.encode(subprotocol.as_deref(), deflate, &mut response);
+                self.accept(incoming.key, state, (response, deflate));
             }
         }
     }
 
+    /// Agrees to deflating if the peer offers it and its listener has it turned on; to keeping a
+    /// context only while there is room for one more.
+    fn agree(&mut self, incoming: &Incoming<'_>, upgrade: &Upgrade) -> Option<Agreement> {
+        let allowed = self.listeners.get(incoming.peer.listener as usize)?.deflate?;
+        let World { codecs, limits, metrics, .. } = &mut self.world;
+        let has_room = codecs.kept() < limits.deflate_contexts_max;
+        let takeover = if has_room { allowed } else { Takeover::Never };
+        let agreement = upgrade.deflate(takeover)?;
+        if agreement.has_takeover() {
+            codecs.keep(incoming.key, metrics.mine());
+        }
+        Some(agreement)
+    }
+
     /// Opens a WebSocket as soon as every core has heard of its subscriptions.
-    fn accept(&mut self, key: Key, state: V::State, response: Vec<u8>) {
+    fn accept(
+        &mut self,
+        key: Key,
+        state: V::State,
+        (response, deflate): (Vec<u8>, Option<Agreement>),
+    ) {
         let Some(connection) = self.world.connections.get_mut(key) else { return };
         let Session::Greeting(greeting) = &connection.session else { return };
         let waiting = greeting.waiting;
         connection.state = Some(state);
-        connection.session = Session::Upgrading(Box::new(Upgrading::new(waiting, response)));
+        connection.session =
+            Session::Upgrading(Box::new(Upgrading::new(waiting, response, deflate)));
         if waiting == 0 {
             self.begin(key);
         } else {
@@ -130,7 +169,9 @@ impl<S: Stream, V: Service> Worker<S, V> {
         let Session::Upgrading(upgrading) = &mut connection.session else { return };
         let response = std::mem::take(&mut upgrading.response);
         let mut early = std::mem::take(&mut upgrading.early);
-        connection.session = Session::WebSocket(Decoder::new(Role::Server));
+        let decoder = Decoder::new(Role::Server).with_deflate(upgrading.deflate);
+        connection.session = Session::WebSocket(decoder);
+        self.world.unmute(key);
         self.world.say(key, &response);
         self.service.opened(key, &mut Context::new(&mut self.world));
         self.understand(key, Input::new(&mut early));
@@ -154,35 +195,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
                     worker.service.subscribed(key, &topic, &mut Context::new(&mut worker.world));
                 });
             }
-            Session::Arriving(_)
-            | Session::Stream
-            | Session::Finishing(_)
-            | Session::Closing(..)
-            | Session::Leaving(_)
-            | Session::Lingering(_) => {}
-        }
-    }
-
-    /// It is known who is at the other end: a stream begins, a request may. To be called while the
-    /// connection is attended to, since a stream may be written to at once.
-    pub(super) fn arrived(&mut self, key: Key) {
-        self.world.wait(key, self.world.limits.request_ms_max);
-        let Some(connection) = self.world.connections.get(key) else { return };
-        if let Session::Arriving(peer) = &connection.session {
-            self.connect(&Caller { key, peer: **peer });
-        }
-    }
-
-    /// Asks the service whether it wants a stream, which may be written to meanwhile.
-    fn connect(&mut self, caller: &Caller) {
-        let Some(connection) = self.world.connections.get_mut(caller.key) else { return };
-        connection.session = Session::Stream;
-        self.world.metrics().streams_total.add(1);
-        let state = self.service.connected(caller, &mut Context::new(&mut self.world));
-        let Some(connection) = self.world.connections.get_mut(caller.key) else { return };
-        match state {
-            Some(_) => connection.state = state,
-            None => self.world.end(caller.key, &[], CloseReason::Unwanted),
+            Session::Closing(..) | Session::Leaving(_) | Session::Lingering(_) => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::outbox::Outbox;
 use crate::base::Tick;
-use crate::session::Session;
+use crate::session::{Peer, Session};
 
 /// What a core keeps of a connection, beside the stream.
 #[derive(Debug)]
@@ -24,16 +24,16 @@ pub(super) struct Connection<T> {
 }
 
 impl<T> Connection<T> {
-    pub(super) const fn new(session: Session, now: Tick) -> Self {
+    pub(super) fn new(peer: Peer, now: Tick) -> Self {
         Self {
-            session,
+            session: Session::new(peer),
             outbox: Outbox::Empty,
             state: None,
             heard: now,
             since: now,
             due: now,
             pings: 0,
-            marks: Marks(0),
+            marks: Marks::default(),
         }
     }
 }

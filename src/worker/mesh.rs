@@ -22,7 +22,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::sleep::Sleep;
 use crate::base::{Key, Seed, Shared, Wake};
-use crate::hub::{Ack, Announcement, TopicName, WorkerId};
+use crate::hub::{Ack, Announcement, Publication, TopicName, WorkerId};
 use crate::ws::{CloseCode, Message, encoder};
 
 /// Batches an inbox holds: every other worker may post one a turn, so this is several turns of
@@ -36,8 +36,8 @@ pub enum ShardMessage {
     Publish {
         /// Where it was published.
         topic: TopicName,
-        /// The frame as it will be written.
-        frame: Shared,
+        /// The frames as they will be written.
+        publication: Publication,
     },
     /// At this place publications were lost, because the receiver was too far behind.
     Lost {

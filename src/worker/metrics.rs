@@ -49,9 +49,7 @@ metrics! {
     connections_closed_total: Labelled(&CloseReason::LABELS), "Connections ended, by reason.";
     handshakes_total: Counter, "TLS handshakes completed.";
     tls_failures_total: Labelled(&TLS_FAILURES), "TLS connections that failed, by reason.";
-    tls_cooled_total: Counter, "Busy TLS connections that gave up their keys to a busier one.";
     requests_total: Counter, "HTTP requests read, with those for a WebSocket.";
-    streams_total: Counter, "Byte streams begun.";
     frames_in_total: Counter, "WebSocket messages and control frames received.";
     frames_out_total: Counter, "WebSocket frames queued to be sent to one peer.";
     bytes_in_total: Counter, "Bytes read from sockets.";
@@ -60,6 +58,12 @@ metrics! {
     deliveries_total: Counter, "Publications given to subscribers, each counted.";
     publications_lost_total: Counter, "Publications another core had no room for.";
     outbox_refusals_total: Counter, "Frames not queued because a peer read too slowly.";
+    deflate_connections: Windows, "Open connections that may be sent deflated messages, by window.";
+    deflate_contexts: Gauge, "Open connections that keep a context from message to message.";
+    deflate_in_bytes_total: Counter, "Bytes of messages before deflating, each publication once.";
+    deflate_out_bytes_total: Counter, "Bytes of the same messages after deflating.";
+    inflate_in_bytes_total: Counter, "Bytes of deflated messages received, as they arrived.";
+    inflate_out_bytes_total: Counter, "Bytes of the same messages after inflating.";
     wakes_total: Counter, "Times that another core had to be woken.";
     loop_lag_seconds: Histogram, "How late a timer was looked at.";
     panics_total: Counter, "Connections lost to a failure of the code that served them.";
@@ -224,6 +228,46 @@ impl Labelled {
     fn encode(&self, page: &mut Page, worker: usize) {
         for (reason, counter) in self.reasons.iter().zip(&self.counters) {
             page.sample("", worker, Some(("reason", reason)), counter.get());
+        }
+    }
+}
+
+/// Something that comes and goes, for each size of a window of permessage-deflate.
+#[derive(Debug, Default)]
+pub struct Windows([Gauge; Self::BITS.len()]);
+
+impl Windows {
+    const TYPE: &str = Gauge::TYPE;
+
+    /// Every size, as a power of two (RFC 7692 §7.1.2).
+    const BITS: [&str; 8] = ["8", "9", "10", "11", "12", "13", "14", "15"];
+
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// `amount` more of the size at `place` have come.
+    pub fn add(&self, place: usize, amount: u64) {
+        if let Some(gauge) = self.0.get(place) {
+            gauge.add(amount);
+        }
+    }
+
+    /// `amount` of the size at `place` have gone.
+    pub fn sub(&self, place: usize, amount: u64) {
+        if let Some(gauge) = self.0.get(place) {
+            gauge.sub(amount);
+        }
+    }
+
+    /// How many of the size at `place` are here.
+    pub fn get(&self, place: usize) -> u64 {
+        self.0.get(place).map_or(0, Gauge::get)
+    }
+
+    fn encode(&self, page: &mut Page, worker: usize) {
+        for (bits, gauge) in Self::BITS.iter().zip(&self.0) {
+            page.sample("", worker, Some(("window_bits", bits)), gauge.get());
         }
     }
 }

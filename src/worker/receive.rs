@@ -27,7 +27,9 @@ impl<S: Stream, V: Service> Worker<S, V> {
 
     fn take(&mut self, from: WorkerId, message: ShardMessage) {
         match message {
-            ShardMessage::Publish { topic, frame } => self.world.hub.receive(&topic, &frame),
+            ShardMessage::Publish { topic, publication } => {
+                self.world.hub.receive(&topic, &publication);
+            }
             ShardMessage::Lost { topic } => self.world.hub.lose(&topic),
             ShardMessage::Announcement(announcement) => {
                 if let Some(ack) = self.world.hub.heard(from, &announcement) {

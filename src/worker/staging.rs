@@ -101,11 +101,11 @@ impl Staging {
 impl Peer {
     /// Takes `message`, or loses it; returns whether it was taken.
     fn stage(&mut self, message: ShardMessage, bytes_max: usize) -> bool {
-        if let ShardMessage::Publish { topic, frame } = &message {
+        if let ShardMessage::Publish { topic, publication } = &message {
             if self.lost.contains(topic) {
                 return false;
             }
-            let bytes = self.bytes + ENTRY_BYTES + frame.len();
+            let bytes = self.bytes + ENTRY_BYTES + publication.bytes();
             if bytes > bytes_max && self.bytes > 0 {
                 self.lost.insert(topic.clone());
                 self.mail.push(ShardMessage::Lost { topic: topic.clone() });
@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn publication(topic: &str, len: usize) -> ShardMessage {
-        ShardMessage::Publish { topic: name(topic), frame: Shared::from(vec![0; len]) }
+        ShardMessage::Publish { topic: name(topic), publication: Shared::from(vec![0; len]).into() }
     }
 
     fn lost(topic: &str) -> ShardMessage {
@@ -182,7 +182,9 @@ mod tests {
     fn mail(mailbox: &Mailbox) -> Vec<String> {
         let batches = std::iter::from_fn(|| mailbox.take());
         let told = |message: ShardMessage| match message {
-            ShardMessage::Publish { topic, frame } => format!("{topic} {}", frame.len()),
+            ShardMessage::Publish { topic, publication } => {
+                format!("{topic} {}", publication.bytes())
+            }
             ShardMessage::Lost { topic } => format!("{topic} lost"),
             ShardMessage::Announcement(Announcement::Lost { topic }) => format!("{topic} unwanted"),
             other => format!("{other:?}"),

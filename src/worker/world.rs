@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::codecs::{Codecs, Encoded, form, place};
 use super::connection::{Connection, Marks};
 use super::limits::Limits;
 use super::mesh::ShardMessage;
@@ -11,9 +12,10 @@ use super::outbox::Offer;
 use super::staging::Staging;
 use crate::base::{Clock, Key, Rng, Shared, Slab, Tick, Wheel};
 use crate::http::{Response, Status};
-use crate::hub::{Delivery, Hub, SubscribeFault, Subscribed, TopicName, WorkerId};
+use crate::hub::{Delivery, Hub, Publication, SubscribeFault, Subscribed, TopicName, WorkerId};
 use crate::session::{CloseReason, Session};
-use crate::ws::{CloseCode, Opcode, encoder};
+use crate::ws::deflate::{Agreement, WindowBits};
+use crate::ws::{CloseCode, FrameHeader, Opcode, encoder};
 
 /// What one core knows. A [`Context`](super::Context) borrows all of it, which works because the
 /// streams and the service, which is being called, are elsewhere.
@@ -36,6 +38,19 @@ pub(super) struct World<T> {
     pub(super) gone: Vec<(Key, CloseReason)>,
     /// What is said to the connection that is being read from.
     pub(super) reply: Reply,
+    pub(super) codecs: Codecs,
+    /// The windows that connections of any core have agreed to, as of this turn, once asked for.
+    pub(super) windows: Option<Windows>,
+}
+
+/// A set of sizes of windows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Windows(u8);
+
+impl Windows {
+    fn iter(self) -> impl Iterator<Item = WindowBits> {
+        (8..=15).filter_map(WindowBits::new).filter(move |bits| self.0 & 1 << place(*bits) != 0)
+    }
 }
 
 /// What is said to the one connection that is being read from, in the core's scratch.
@@ -58,59 +73,36 @@ impl<T> World<T> {
     pub(super) fn begin(&mut self, now: Instant) {
         self.now = now;
         self.tick = self.clock.tick(now);
+        self.windows = None;
     }
 
     /// Says one frame to one peer, who may be the one that is being read from.
     pub(super) fn send(&mut self, key: Key, opcode: Opcode, payload: &[u8]) -> Offer {
         let bytes_max = self.limits.outbox.bytes_max;
         let Some(connection) = self.connections.get_mut(key) else { return Offer::Gone };
-        if !connection.session.is_open() {
-            return Offer::Gone;
-        }
-        self.metrics.mine().frames_out_total.add(1);
+        let Session::WebSocket(decoder) = &connection.session else { return Offer::Gone };
+        let metrics = self.metrics.mine();
+        metrics.frames_out_total.add(1);
+        let worth = !opcode.is_control() && payload.len() >= self.limits.deflate_bytes_min;
+        let encoded = match decoder.deflate() {
+            Some(agreement) if worth => {
+                self.codecs.encode(key, agreement.server(), (opcode, payload), metrics)
+            }
+            _ => Encoded::plain(opcode, payload),
+        };
         if self.reply.to == Some(key) && connection.outbox.is_empty() {
-            if self.reply.bytes.len() + payload.len() <= bytes_max {
-                encoder::encode(&mut self.reply.bytes, opcode, payload);
+            if self.reply.bytes.len() + encoded.payload.len() <= bytes_max {
+                encoded.parts().iter().for_each(|part| self.reply.bytes.extend_from_slice(part));
                 return Offer::Queued;
             }
             self.shed(key);
             return Offer::Refused;
         }
-        let header = encoder::header(opcode, payload.len());
-        let frame = Rc::new(Shared::from_parts(&[header.as_slice(), payload]));
+        let frame = Rc::new(Shared::from_parts(&encoded.parts()));
         let offer = connection.outbox.offer(&frame, self.limits.outbox);
         match offer {
             Offer::Queued => mark_dirty(&mut self.dirty, key, connection),
             Offer::Refused | Offer::Gone => self.shed(key),
-        }
-        offer
-    }
-
-    /// Writes bytes to one stream, whose peer may be the one that is being read from.
-    pub(super) fn write(&mut self, key: Key, bytes: &[u8]) -> Offer {
-        let unsaid = self.unsaid(key);
-        let Some(connection) = self.connections.get_mut(key) else { return Offer::Gone };
-        if !matches!(connection.session, Session::Stream) {
-            return Offer::Gone;
-        }
-        connection.heard = self.tick;
-        let offer = if self.reply.to == Some(key) && connection.outbox.frames() == 0 {
-            // Not even a socket that is full makes a frame of this: what it does not take is kept
-            // as one run of bytes, however small the pieces in which a peer asks for it.
-            let fits = unsaid + bytes.len() <= self.limits.stream_bytes_max();
-            if fits {
-                self.reply.bytes.extend_from_slice(bytes);
-            }
-            if fits { Offer::Queued } else { Offer::Refused }
-        } else {
-            let frame = Rc::new(Shared::from(bytes));
-            let offer = connection.outbox.offer(&frame, self.limits.outbox);
-            mark_dirty(&mut self.dirty, key, connection);
-            offer
-        };
-        if offer == Offer::Refused {
-            self.metrics().outbox_refusals_total.add(1);
-            self.end(key, &[], CloseReason::Slow);
         }
         offer
     }
@@ -128,15 +120,13 @@ impl<T> World<T> {
         self.close(key, CloseCode::TRY_AGAIN_LATER, "reading too slowly", CloseReason::Slow);
     }
 
-    /// Queues a close and lets the connection end. One that is no WebSocket yet gets no 101; a
-    /// stream has no words for it.
+    /// Queues a close and lets the connection end. One that is no WebSocket yet gets no 101.
     pub(super) fn close(&mut self, key: Key, code: CloseCode, text: &str, reason: CloseReason) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let mut bytes = Vec::new();
         match connection.session {
             Session::WebSocket(_) => encoder::encode_close(&mut bytes, code, text),
             Session::Upgrading(_) => unavailable().encode(false, true, &mut bytes),
-            Session::Stream => {}
             _ => return,
         }
         self.end(key, &bytes, reason);
@@ -145,6 +135,7 @@ impl<T> World<T> {
     /// Says the last bytes of a connection and lets it end.
     pub(super) fn end(&mut self, key: Key, bytes: &[u8], reason: CloseReason) {
         self.say(key, bytes);
+        self.mute(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.session.close(reason);
         mark_dirty(&mut self.dirty, key, connection);
@@ -198,10 +189,57 @@ impl<T> World<T> {
     /// Hands a publication to the subscribers of this core, and to the cores that have others.
     pub(super) fn publish(&mut self, topic: &TopicName, frame: &Shared) {
         self.metrics().publications_in_total.add(1);
-        let workers = self.hub.publish(topic, frame);
+        let publication = self.written(topic, frame);
+        let workers = self.hub.publish(topic, &publication);
         for worker in workers.iter() {
-            let message = ShardMessage::Publish { topic: topic.clone(), frame: frame.clone() };
-            self.staging.stage(worker, message);
+            let publication = publication.clone();
+            self.staging.stage(worker, ShardMessage::Publish { topic: topic.clone(), publication });
+        }
+    }
+
+    /// A publication in every form that a subscriber may be sent.
+    ///
+    /// It is deflated here and nowhere else, once for each window that anybody has agreed to. Who
+    /// agrees to another one in this moment is sent the plain form, which is always right.
+    fn written(&mut self, topic: &TopicName, frame: &Shared) -> Publication {
+        let Ok(Some((header, header_len))) = FrameHeader::decode(frame) else {
+            return frame.clone().into();
+        };
+        let payload = frame.get(header_len..).unwrap_or_default();
+        if payload.len() < self.limits.deflate_bytes_min || !self.hub.is_wanted(topic) {
+            return frame.clone().into();
+        }
+        let Self { codecs, metrics, windows, .. } = self;
+        let windows = *windows.get_or_insert_with(|| agreed(metrics));
+        let deflated = windows.iter().filter_map(|bits| {
+            let encoded = codecs.encode_shared(bits, (header.opcode, payload), metrics.mine())?;
+            Some((form(bits), Shared::from_parts(&encoded.parts())))
+        });
+        Publication::new(frame.clone(), deflated.collect())
+    }
+
+    /// Counts a connection that may be sent deflated messages from now on.
+    pub(super) fn unmute(&mut self, key: Key) {
+        if let Some(agreement) = self.agreement(key) {
+            let place = place(agreement.server().window_bits);
+            self.metrics().deflate_connections.add(place, 1);
+        }
+    }
+
+    /// A connection that is about to close, or has gone, deflates and inflates nothing more.
+    pub(super) fn mute(&mut self, key: Key) {
+        if let Some(agreement) = self.agreement(key) {
+            let place = place(agreement.server().window_bits);
+            self.metrics().deflate_connections.sub(place, 1);
+        }
+        self.codecs.remove(key, self.metrics.mine());
+    }
+
+    /// What an open connection has agreed on about deflating.
+    pub(super) fn agreement(&self, key: Key) -> Option<Agreement> {
+        match &self.connections.get(key)?.session {
+            Session::WebSocket(decoder) => decoder.deflate(),
+            _ => None,
         }
     }
 
@@ -220,18 +258,27 @@ impl<T> World<T> {
         if !self.hub.has_pending() {
             return;
         }
-        let Self { hub, connections, dirty, limits, .. } = self;
+        let Self { hub, connections, dirty, limits, codecs, .. } = self;
         let (mut slow, mut gaps) = (Vec::new(), Vec::new());
         let delivered = hub.deliver(limits.deliveries_per_turn_max, |key, delivery| {
             let Some(connection) = connections.get_mut(key) else { return };
-            if !connection.session.is_open() || connection.marks.has(Marks::SEVERED) {
+            let Session::WebSocket(decoder) = &connection.session else { return };
+            if connection.marks.has(Marks::SEVERED) {
                 return;
             }
             let severed = match delivery {
-                Delivery::Frame(frame) => match connection.outbox.offer(frame, limits.outbox) {
-                    Offer::Queued => return mark_dirty(dirty, key, connection),
-                    Offer::Refused | Offer::Gone => &mut slow,
-                },
+                Delivery::Frame(frames) => {
+                    let context = decoder.deflate().map(Agreement::server);
+                    let (frame, is_deflated) =
+                        frames.in_form(context.map(|context| form(context.window_bits)));
+                    if is_deflated && context.is_some_and(|context| context.takeover) {
+                        codecs.forget(key);
+                    }
+                    match connection.outbox.offer(frame, limits.outbox) {
+                        Offer::Queued => return mark_dirty(dirty, key, connection),
+                        Offer::Refused | Offer::Gone => &mut slow,
+                    }
+                }
                 Delivery::Lost(_) => &mut gaps,
             };
             connection.marks.set(Marks::SEVERED);
@@ -256,6 +303,15 @@ impl<T> World<T> {
     pub(super) fn bury(&mut self, key: Key, reason: CloseReason) {
         self.gone.push((key, reason));
     }
+}
+
+/// The windows that connections of any core have agreed to.
+fn agreed(metrics: &MetricsSet) -> Windows {
+    let has = |bits: &WindowBits| {
+        metrics.all().any(|metrics| metrics.deflate_connections.get(place(*bits)) > 0)
+    };
+    let all = (8..=15).filter_map(WindowBits::new);
+    Windows(all.filter(has).fold(0, |set, bits| set | 1 << place(bits)))
 }
 
 /// The answer to a request that can not be served now, but elsewhere or later.

@@ -5,10 +5,13 @@
 //!                                                        no  -> Partial keeps what there is
 //! ```
 //!
-//! Invariant: between messages a decoder owns nothing but its role.
+//! A deflated message is given as it arrived: whoever has an inflater inflates it.
+//!
+//! Invariant: between messages a decoder owns nothing but its role and what was agreed on.
 
 use std::borrow::Cow;
 
+use super::deflate::{Agreement, Deflated};
 use super::partial::Partial;
 use super::{CloseFrame, Fault, FrameHeader, Opcode, unmask, utf8};
 use crate::base::Input;
@@ -22,14 +25,31 @@ pub enum Role {
     Client,
 }
 
-impl Role {
-    /// Refuses a frame that is not masked as the peer must mask it (RFC 6455 §5.1).
+/// What a peer's frames must keep to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    role: Role,
+    deflate: Option<Agreement>,
+}
+
+impl Terms {
+    pub(super) const fn new(role: Role) -> Self {
+        Self { role, deflate: None }
+    }
+
+    /// Reads a header from the front of `bytes`, as [`FrameHeader::decode`] does. Refuses a frame
+    /// that is deflated without an agreement, or that is not masked as the peer must mask it
+    /// (RFC 6455 §5.1 and §5.2).
     #[inline]
-    pub(super) fn check(self, header: &FrameHeader) -> Result<(), Fault> {
-        match (self, header.mask) {
-            (Self::Server, Some(_)) | (Self::Client, None) => Ok(()),
-            (Self::Server, None) => Err(Fault::Unmasked),
-            (Self::Client, Some(_)) => Err(Fault::Masked),
+    pub(super) fn decode(self, bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, Fault> {
+        if self.deflate.is_none() && FrameHeader::is_compressed(bytes) {
+            return Err(Fault::ReservedBits);
+        }
+        let Some((header, header_len)) = FrameHeader::decode(bytes)? else { return Ok(None) };
+        match (self.role, header.mask) {
+            (Role::Server, Some(_)) | (Role::Client, None) => Ok(Some((header, header_len))),
+            (Role::Server, None) => Err(Fault::Unmasked),
+            (Role::Client, Some(_)) => Err(Fault::Masked),
         }
     }
 }
@@ -43,6 +63,16 @@ pub struct Limits {
     pub fragments_max: u32,
 }
 
+impl Limits {
+    /// Bytes of payload as it arrives. What cannot be deflated grows by an eighth at worst: nine
+    /// bits a byte, and a few for a block (RFC 1951 §3.2.6).
+    #[inline]
+    pub(super) const fn wire_bytes_max(&self, compressed: bool) -> usize {
+        let growth = if compressed { self.message_bytes_max / 8 + 64 } else { 0 };
+        self.message_bytes_max.saturating_add(growth)
+    }
+}
+
 /// What a peer said.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event<'a> {
@@ -50,6 +80,8 @@ pub enum Event<'a> {
     Text(Cow<'a, str>),
     /// A whole message of bytes.
     Binary(Cow<'a, [u8]>),
+    /// A whole message that an [`Inflater`](super::deflate::Inflater) makes one of the two.
+    Deflated(Deflated<'a>),
     /// To be answered by a pong with the same payload.
     Ping(Cow<'a, [u8]>),
     /// Answers a ping, or stands for itself.
@@ -61,14 +93,26 @@ pub enum Event<'a> {
 /// Reads the frames of one peer, however they are cut.
 #[derive(Debug)]
 pub struct Decoder {
-    role: Role,
+    terms: Terms,
     partial: Option<Box<Partial>>,
 }
 
 impl Decoder {
     /// A decoder of what the peer of `role` sends.
     pub const fn new(role: Role) -> Self {
-        Self { role, partial: None }
+        Self { terms: Terms::new(role), partial: None }
+    }
+
+    /// The same after both sides have agreed on permessage-deflate, if they have.
+    pub const fn with_deflate(mut self, agreement: Option<Agreement>) -> Self {
+        self.terms.deflate = agreement;
+        self
+    }
+
+    /// What both sides have agreed on about deflating.
+    #[inline]
+    pub const fn deflate(&self) -> Option<Agreement> {
+        self.terms.deflate
     }
 
     /// The next event, or `None` when all of `input` has been taken and more is needed.
@@ -104,19 +148,23 @@ impl Decoder {
         input: &mut Input<'a>,
         limits: &Limits,
     ) -> Result<Option<Event<'a>>, Fault> {
-        let Some((header, header_len)) = FrameHeader::decode(input.rest())? else {
+        let Some((header, header_len)) = self.terms.decode(input.rest())? else {
             return Ok(None);
         };
-        self.role.check(&header)?;
         let available = input.len() - header_len;
+        let bytes_max = limits.wire_bytes_max(header.compressed);
         let len = match usize::try_from(header.payload_len) {
-            Ok(len) if header.fin && len <= available && len <= limits.message_bytes_max => len,
+            Ok(len) if header.fin && len <= available && len <= bytes_max => len,
             _ => return Ok(None),
         };
         input.take(header_len);
         let payload = input.take(len);
         if let Some(key) = header.mask {
             unmask(payload, key, 0);
+        }
+        if header.compressed {
+            let payload = Cow::Borrowed(&*payload);
+            return Ok(Some(Event::Deflated(Deflated { opcode: header.opcode, payload })));
         }
         Event::borrowed(header.opcode, payload).map(Some)
     }
@@ -128,7 +176,7 @@ impl Decoder {
         limits: &Limits,
     ) -> Result<Option<Event<'a>>, Fault> {
         let partial = self.partial.get_or_insert_default();
-        let event = partial.next(self.role, input, limits)?;
+        let event = partial.next(self.terms, input, limits)?;
         if partial.is_finished() {
             self.partial = None;
         }

@@ -6,7 +6,13 @@ use super::{CloseCode, EncodedHeader, FrameHeader, MaskKey, Opcode, unmask};
 /// The header of an unmasked, unfragmented frame, to be joined with its payload.
 #[inline]
 pub fn header(opcode: Opcode, payload_len: usize) -> EncodedHeader {
-    FrameHeader { fin: true, opcode, mask: None, payload_len: payload_len as u64 }.encode()
+    unmasked(opcode, false, payload_len)
+}
+
+/// The same for a payload that a [`Deflater`](super::deflate::Deflater) has made.
+#[inline]
+pub fn deflated_header(opcode: Opcode, payload_len: usize) -> EncodedHeader {
+    unmasked(opcode, true, payload_len)
 }
 
 /// Appends a frame as a server sends it.
@@ -22,11 +28,17 @@ pub fn encode(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
 #[inline]
 pub fn encode_masked(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: MaskKey) {
     let payload_len = payload.len() as u64;
-    let header = FrameHeader { fin: true, opcode, mask: Some(key), payload_len }.encode();
+    let header =
+        FrameHeader { fin: true, compressed: false, opcode, mask: Some(key), payload_len }.encode();
     out.extend_from_slice(header.as_slice());
     let start = out.len();
     out.extend_from_slice(payload);
     unmask(out.split_at_mut(start).1, key, 0);
+}
+
+fn unmasked(opcode: Opcode, compressed: bool, payload_len: usize) -> EncodedHeader {
+    let payload_len = payload_len as u64;
+    FrameHeader { fin: true, compressed, opcode, mask: None, payload_len }.encode()
 }
 
 /// Appends a close frame as a server sends it.
@@ -54,6 +66,7 @@ mod tests {
         encode(&mut out, Opcode::Ping, b"Hello");
         assert_eq!(out, b"\x81\x05Hello\x81\x85\x37\xFA\x21\x3D\x7F\x9F\x4D\x51\x58\x89\x05Hello");
         assert_eq!(header(Opcode::Binary, 256).as_slice(), b"\x82\x7E\x01\x00");
+        assert_eq!(deflated_header(Opcode::Text, 7).as_slice(), b"\xC1\x07");
         assert_eq!(header(Opcode::Binary, 65_536).as_slice(), b"\x82\x7F\0\0\0\0\0\x01\0\0");
     }
 

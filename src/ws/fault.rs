@@ -37,6 +37,8 @@ pub enum Fault {
     OversizedMessage,
     /// A message came in more frames than `Limits::fragments_max`.
     TooManyFragments,
+    /// A message said to be deflated could not be inflated (RFC 7692 §7.2.2).
+    Deflate,
 }
 
 impl Fault {
@@ -55,7 +57,7 @@ impl Fault {
             | Self::InterruptedMessage
             | Self::TruncatedCloseCode
             | Self::ReservedCloseCode => CloseCode::PROTOCOL,
-            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::Deflate => CloseCode::INVALID_PAYLOAD,
             Self::OversizedMessage => CloseCode::TOO_BIG,
             Self::TooManyFragments => CloseCode::POLICY,
         }
@@ -79,6 +81,7 @@ impl Fault {
             Self::InvalidUtf8 => "text is not UTF-8",
             Self::OversizedMessage => "message too big",
             Self::TooManyFragments => "too many fragments",
+            Self::Deflate => "message cannot be inflated",
         }
     }
 }

@@ -12,7 +12,10 @@ use super::{Fault, MaskKey, Opcode};
 pub(super) const CONTROL_PAYLOAD_MAX: usize = 125;
 
 const FIN: u8 = 0x80;
-const RESERVED: u8 = 0x70;
+/// RSV1, which permessage-deflate gives a meaning (RFC 7692 §6).
+const COMPRESSED: u8 = 0x40;
+/// RSV2 and RSV3, which have none.
+const RESERVED: u8 = 0x30;
 const OPCODE: u8 = 0x0F;
 const MASKED: u8 = 0x80;
 const LEN_7: u8 = 0x7F;
@@ -25,6 +28,8 @@ const LEN_64: u8 = 127;
 pub struct FrameHeader {
     /// Whether the message ends with this frame.
     pub fin: bool,
+    /// Whether the message that begins with this frame is deflated.
+    pub compressed: bool,
     /// What the frame is for.
     pub opcode: Opcode,
     /// The key its payload is masked with.
@@ -48,6 +53,10 @@ impl FrameHeader {
         }
         let opcode = Opcode::try_from(first & OPCODE)?;
         let fin = first & FIN != 0;
+        let compressed = first & COMPRESSED != 0;
+        if compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+            return Err(Fault::ReservedBits);
+        }
         if opcode.is_control() {
             check_control(fin, second & LEN_7)?;
         }
@@ -59,7 +68,14 @@ impl FrameHeader {
         };
         let consumed = bytes.len() - rest.len();
         debug_assert!(consumed <= Self::LEN_MAX);
-        Ok(Some((Self { fin, opcode, mask, payload_len }, consumed)))
+        Ok(Some((Self { fin, compressed, opcode, mask, payload_len }, consumed)))
+    }
+
+    /// Whether the header that `bytes` begin with says that a message is deflated, which is told
+    /// as soon as anything is told of it.
+    #[inline]
+    pub(super) fn is_compressed(bytes: &[u8]) -> bool {
+        matches!(bytes, [first, _, ..] if first & COMPRESSED != 0)
     }
 
     /// Writes the header in its shortest form.
@@ -68,7 +84,9 @@ impl FrameHeader {
         debug_assert!(!self.opcode.is_control() || self.payload_len <= CONTROL_PAYLOAD_MAX as u64);
         let mut header = EncodedHeader { bytes: [0; Self::LEN_MAX], len: 0 };
         let masked = if self.mask.is_some() { MASKED } else { 0 };
-        header.push([self.opcode as u8 | if self.fin { FIN } else { 0 }]);
+        let fin = if self.fin { FIN } else { 0 };
+        let compressed = if self.compressed { COMPRESSED } else { 0 };
+        header.push([self.opcode as u8 | fin | compressed]);
         match (u8::try_from(self.payload_len), u16::try_from(self.payload_len)) {
             (Ok(len @ ..126), _) => header.push([len | masked]),
             (_, Ok(len)) => {
@@ -154,7 +172,9 @@ mod tests {
         let lens = [0, 1, 125, 126, 127, 128, 65_535, 65_536, (1 << 63) - 1];
         for payload_len in lens {
             for (opcode, mask) in [(Opcode::Text, Some(KEY)), (Opcode::Continuation, None)] {
-                let header = FrameHeader { fin: mask.is_some(), opcode, mask, payload_len };
+                let fin = mask.is_some();
+                let compressed = fin && payload_len % 2 == 0;
+                let header = FrameHeader { fin, compressed, opcode, mask, payload_len };
                 let encoded = header.encode();
                 let bytes = encoded.as_slice();
                 for cut in 0..bytes.len() {
@@ -169,15 +189,18 @@ mod tests {
     #[test]
     fn a_length_takes_no_more_bytes_than_it_needs() {
         for (payload_len, len) in [(125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
-            let header = FrameHeader { fin: true, opcode: Opcode::Binary, mask: None, payload_len };
+            let (fin, compressed, opcode) = (true, false, Opcode::Binary);
+            let header = FrameHeader { fin, compressed, opcode, mask: None, payload_len };
             assert_eq!(header.encode().as_slice().len(), len, "{payload_len}");
         }
     }
 
     #[test]
     fn a_header_that_breaks_a_rule_is_refused() {
-        let table: [(&[u8], Fault); 14] = [
-            (b"\xC1\x80", Fault::ReservedBits),
+        let table: [(&[u8], Fault); 16] = [
+            (b"\xC0\x80", Fault::ReservedBits),
+            (b"\xC8\x80", Fault::ReservedBits),
+            (b"\xC9\x80", Fault::ReservedBits),
             (b"\xA1\x80", Fault::ReservedBits),
             (b"\x91\x80", Fault::ReservedBits),
             (b"\x83\x80", Fault::ReservedOpcode),

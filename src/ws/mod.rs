@@ -1,4 +1,4 @@
-//! WebSocket (RFC 6455), both sides, without a socket, a clock or randomness of its own.
+//! WebSocket (RFC 6455 and 7692), both sides, without a socket, a clock or randomness of its own.
 //!
 //! ```text
 //!   bytes -> FrameHeader -> unmask in place -> UTF-8 -> Event        Decoder
@@ -11,6 +11,7 @@
 
 mod close;
 mod decoder;
+pub mod deflate;
 pub mod encoder;
 mod fault;
 pub mod handshake;

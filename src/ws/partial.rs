@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 use std::mem;
 
+use super::decoder::Terms;
+use super::deflate::Deflated;
 use super::utf8::PartialText;
-use super::{CloseFrame, Event, Fault, FrameHeader, Limits, Opcode, Role, unmask};
+use super::{CloseFrame, Event, Fault, FrameHeader, Limits, Opcode, unmask};
 use crate::base::Input;
 
 /// A header, a frame or a message of which a part is missing.
@@ -24,15 +26,15 @@ impl Partial {
     /// Takes from `input` until something is whole, or all has been taken.
     pub(super) fn next<'a>(
         &mut self,
-        role: Role,
+        terms: Terms,
         input: &mut Input<'a>,
         limits: &Limits,
     ) -> Result<Option<Event<'a>>, Fault> {
         loop {
             let mut frame = match self.frame.take() {
                 Some(frame) => frame,
-                None => match self.header.next(input)? {
-                    Some(header) => self.begin(header, role, limits)?,
+                None => match self.header.next(terms, input)? {
+                    Some(header) => self.begin(header, limits)?,
                     None => return Ok(None),
                 },
             };
@@ -53,20 +55,14 @@ impl Partial {
     }
 
     /// Admits a frame by its header, before any of its payload.
-    fn begin(
-        &mut self,
-        header: FrameHeader,
-        role: Role,
-        limits: &Limits,
-    ) -> Result<PartialFrame, Fault> {
-        role.check(&header)?;
+    fn begin(&mut self, header: FrameHeader, limits: &Limits) -> Result<PartialFrame, Fault> {
         let missing = usize::try_from(header.payload_len).map_err(|_| Fault::OversizedMessage)?;
         if !header.opcode.is_control() {
             let message = match (header.opcode, &mut self.message) {
                 (Opcode::Continuation, Some(message)) => message,
                 (Opcode::Continuation, None) => return Err(Fault::UnexpectedContinuation),
                 (_, Some(_)) => return Err(Fault::InterruptedMessage),
-                (opcode, none) => none.insert(PartialMessage::new(opcode)),
+                (_, none) => none.insert(PartialMessage::new(&header)),
             };
             message.admit(missing, limits)?;
         }
@@ -107,14 +103,14 @@ struct PartialHeader {
 
 impl PartialHeader {
     /// Takes a header off `input`, or as much of it as there is.
-    fn next(&mut self, input: &mut Input<'_>) -> Result<Option<FrameHeader>, Fault> {
+    fn next(&mut self, terms: Terms, input: &mut Input<'_>) -> Result<Option<FrameHeader>, Fault> {
         let free = self.bytes.split_at_mut(self.len).1;
         let copied = free.len().min(input.len());
         for (slot, byte) in free.iter_mut().zip(input.rest()) {
             *slot = *byte;
         }
         let known = self.bytes.split_at(self.len + copied).0;
-        let Some((header, header_len)) = FrameHeader::decode(known)? else {
+        let Some((header, header_len)) = terms.decode(known)? else {
             self.len += copied;
             input.take(copied);
             return Ok(None);
@@ -154,8 +150,9 @@ struct PartialMessage {
 }
 
 impl PartialMessage {
-    fn new(opcode: Opcode) -> Self {
-        let payload = match opcode {
+    fn new(header: &FrameHeader) -> Self {
+        let payload = match header.opcode {
+            opcode if header.compressed => PartialPayload::Deflated(opcode, Vec::new()),
             Opcode::Text => PartialPayload::Text(PartialText::default()),
             _ => PartialPayload::Binary(Vec::new()),
         };
@@ -164,7 +161,8 @@ impl PartialMessage {
 
     /// Refuses a frame of `len` bytes with which the message would pass its limits.
     fn admit(&mut self, len: usize, limits: &Limits) -> Result<(), Fault> {
-        let room = limits.message_bytes_max.saturating_sub(self.payload.len());
+        let bytes_max = limits.wire_bytes_max(self.payload.is_deflated());
+        let room = bytes_max.saturating_sub(self.payload.len());
         if len > room {
             return Err(Fault::OversizedMessage);
         }
@@ -181,13 +179,15 @@ impl PartialMessage {
 enum PartialPayload {
     Text(PartialText),
     Binary(Vec<u8>),
+    /// As it arrived: an inflater of its own would cost each unfinished message far more.
+    Deflated(Opcode, Vec<u8>),
 }
 
 impl PartialPayload {
     fn push(&mut self, piece: &[u8]) -> Result<(), Fault> {
         match self {
             Self::Text(text) => text.push(piece),
-            Self::Binary(bytes) => {
+            Self::Binary(bytes) | Self::Deflated(_, bytes) => {
                 bytes.extend_from_slice(piece);
                 Ok(())
             }
@@ -198,26 +198,34 @@ impl PartialPayload {
         Ok(match self {
             Self::Text(text) => Event::Text(Cow::Owned(text.finish()?)),
             Self::Binary(bytes) => Event::Binary(Cow::Owned(bytes)),
+            Self::Deflated(opcode, bytes) => {
+                Event::Deflated(Deflated { opcode, payload: Cow::Owned(bytes) })
+            }
         })
+    }
+
+    const fn is_deflated(&self) -> bool {
+        matches!(self, Self::Deflated(..))
     }
 
     fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
-            Self::Binary(bytes) => bytes.len(),
+            Self::Binary(bytes) | Self::Deflated(_, bytes) => bytes.len(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Role;
     use super::*;
 
     const LIMITS: Limits = Limits { message_bytes_max: usize::MAX, fragments_max: u32::MAX };
 
     fn feed(partial: &mut Partial, bytes: &[u8]) {
         let mut bytes = bytes.to_vec();
-        let event = partial.next(Role::Client, &mut Input::new(&mut bytes), &LIMITS);
+        let event = partial.next(Terms::new(Role::Client), &mut Input::new(&mut bytes), &LIMITS);
         assert_eq!(event, Ok(None));
     }
 
@@ -229,7 +237,9 @@ mod tests {
             let payload = partial.message.unwrap().payload;
             let capacity = match payload {
                 PartialPayload::Text(text) => text.finish().unwrap().capacity(),
-                PartialPayload::Binary(bytes) => bytes.capacity(),
+                PartialPayload::Binary(bytes) | PartialPayload::Deflated(_, bytes) => {
+                    bytes.capacity()
+                }
             };
             assert!(capacity <= 8, "{capacity}");
         }

@@ -122,7 +122,13 @@ fn frames() -> impl Strategy<Value = Vec<u8>> {
         |(first, payload, key, is_masked)| {
             let mask = is_masked.then_some(MaskKey(key));
             let (opcode, payload_len) = (Opcode::Binary, payload.len() as u64);
-            let header = corecast::ws::FrameHeader { fin: true, opcode, mask, payload_len };
+            let header = corecast::ws::FrameHeader {
+                fin: true,
+                compressed: false,
+                opcode,
+                mask,
+                payload_len,
+            };
             let mut bytes = header.encode().as_slice().to_vec();
             bytes[0] = first;
             let mut masked = payload;

@@ -11,7 +11,8 @@ const KEY: MaskKey = MaskKey([0x9A, 0x00, 0xFF, 0x01]);
 /// A masked frame; `opcode` need not be allowed where it stands.
 fn frame(fin: bool, opcode: Opcode, payload: &[u8], key: MaskKey) -> Vec<u8> {
     let payload_len = payload.len() as u64;
-    let header = FrameHeader { fin, opcode, mask: Some(key), payload_len }.encode();
+    let mask = Some(key);
+    let header = FrameHeader { fin, compressed: false, opcode, mask, payload_len }.encode();
     let mut payload = payload.to_vec();
     unmask(&mut payload, key, 0);
     [header.as_slice(), &payload].concat()

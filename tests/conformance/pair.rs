@@ -37,7 +37,7 @@ impl Echo {
             let Some((head, _)) = request else { return };
             let supported = ["y".to_owned()];
             let subprotocol = choose_subprotocol(&head, &supported);
-            accept(&head).unwrap().encode(subprotocol, &mut self.out);
+            accept(&head).unwrap().encode(subprotocol, None, &mut self.out);
             self.decoder = Some(Decoder::new(Role::Server));
         }
         let decoder = self.decoder.as_mut().unwrap();

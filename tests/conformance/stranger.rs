@@ -147,6 +147,7 @@ fn translate(event: Event<'_>) -> Message {
         Event::Binary(bytes) => Message::binary(bytes.into_owned()),
         Event::Ping(bytes) => Message::Ping(bytes.into_owned().into()),
         Event::Pong(bytes) => Message::Pong(bytes.into_owned().into()),
+        Event::Deflated(_) => unreachable!("nobody agreed to deflating"),
         Event::Close(_) => unreachable!("a close ends the stream"),
     }
 }

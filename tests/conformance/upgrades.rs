@@ -216,7 +216,7 @@ fn answer(pieces: &[&[u8]]) -> (Option<u16>, String, Vec<u8>) {
             Ok(Some((head, _))) => match accept(&head) {
                 Ok(upgrade) => {
                     let supported = SUPPORTED.map(String::from);
-                    upgrade.encode(choose_subprotocol(&head, &supported), &mut out);
+                    upgrade.encode(choose_subprotocol(&head, &supported), None, &mut out);
                 }
                 Err(refusal) => refusal.response().encode(false, true, &mut out),
             },

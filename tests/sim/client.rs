@@ -209,7 +209,8 @@ impl Client {
     fn encode(&self, out: &mut Vec<u8>, fin: bool, opcode: Opcode, payload: &[u8]) {
         let key = MaskKey([1, 0x20, self.conn.to_le_bytes()[0], 0xF3]);
         let payload_len = payload.len() as u64;
-        let header = FrameHeader { fin, opcode, mask: Some(key), payload_len }.encode();
+        let mask = Some(key);
+        let header = FrameHeader { fin, compressed: false, opcode, mask, payload_len }.encode();
         out.extend_from_slice(header.as_slice());
         let mut payload = payload.to_vec();
         let (front, back) = payload.split_at_mut(payload_len.div_ceil(2).try_into().unwrap());
@@ -256,7 +257,8 @@ pub fn garbage(kind: u64, message_bytes_max: usize) -> Vec<u8> {
         _ => {
             let payload_len = message_bytes_max as u64 + 1;
             let mask = Some(MaskKey([0; 4]));
-            let header = FrameHeader { fin: true, opcode: Opcode::Binary, mask, payload_len };
+            let (fin, compressed, opcode) = (true, false, Opcode::Binary);
+            let header = FrameHeader { fin, compressed, opcode, mask, payload_len };
             let mut bytes = header.encode().as_slice().to_vec();
             bytes.resize(bytes.len() + usize_of(payload_len), 0);
             bytes

@@ -154,6 +154,7 @@ impl Client {
         match event {
             Event::Text(text) => self.hear_text(text, journal),
             Event::Binary(_) => Err("nobody sent bytes".to_owned()),
+            Event::Deflated(_) => Err("nobody agreed to deflating".to_owned()),
             Event::Ping(payload) => {
                 if self.may_speak() && self.tail.is_empty() {
                     self.control(Opcode::Pong, payload);

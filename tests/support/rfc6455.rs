@@ -258,6 +258,7 @@ pub(crate) fn owned(event: Event<'_>) -> Event<'static> {
     match event {
         Event::Text(text) => Event::Text(Cow::Owned(text.into_owned())),
         Event::Binary(bytes) => Event::Binary(Cow::Owned(bytes.into_owned())),
+        Event::Deflated(message) => unreachable!("nobody agreed to {message:?}"),
         Event::Ping(bytes) => Event::Ping(Cow::Owned(bytes.into_owned())),
         Event::Pong(bytes) => Event::Pong(Cow::Owned(bytes.into_owned())),
         Event::Close(frame) => Event::Close(frame.map(CloseFrame::into_owned)),

@@ -187,7 +187,7 @@ fn upgrades(read: &rfc9112::Head, head: &RequestHead) -> Option<Disagreement> {
 /// Whether the answer carries the proof that tungstenite computes of `key`.
 fn proves(upgrade: &handshake::Upgrade, key: &[u8]) -> bool {
     let mut answer = Vec::new();
-    upgrade.encode(None, &mut answer);
+    upgrade.encode(None, None, &mut answer);
     let proof = tungstenite::handshake::derive_accept_key(key);
     String::from_utf8_lossy(&answer).contains(&format!("Sec-WebSocket-Accept: {proof}\r\n"))
 }

@@ -74,7 +74,7 @@ impl Pipe {
         if !self.is_upgraded {
             let request = self.reader.next(&mut input, &http::Limits::default()).unwrap();
             let Some((head, _)) = request else { return };
-            accept(&head).unwrap().encode(None, &mut self.back);
+            accept(&head).unwrap().encode(None, None, &mut self.back);
             self.is_upgraded = true;
         }
         let limits = ws::Limits { message_bytes_max: 1_024, fragments_max: 1 };

@@ -149,7 +149,7 @@ fn serve(mut stream: TcpStream, behaviour: Behaviour) {
         if !is_upgraded {
             let request = reader.next(&mut input, &Limits::default()).unwrap();
             let Some((head, _)) = request else { continue };
-            accept(&head).unwrap().encode(None, &mut out);
+            accept(&head).unwrap().encode(None, None, &mut out);
             is_upgraded = true;
         }
         while let Some(event) = decoder.next(&mut input, &limits).unwrap() {

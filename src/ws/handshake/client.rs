@@ -6,6 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use super::Accept;
 use crate::base::Input;
 use crate::http::{ResponseFault, ResponseHead, ResponseReader, Status, field};
+use crate::ws::deflate::{self, Agreement, Parameters};
 
 /// More than any server says before its first frame.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
@@ -23,7 +24,7 @@ pub enum HandshakeFault {
     Accept,
     /// A subprotocol that was not offered, or several.
     Subprotocol,
-    /// An extension, of which none was offered.
+    /// An extension that was not offered, or parameters that the offer does not allow.
     Extension,
 }
 
@@ -38,6 +39,8 @@ impl From<ResponseFault> for HandshakeFault {
 pub struct Accepted {
     /// The subprotocol it chose among those offered.
     pub subprotocol: Option<String>,
+    /// How messages may be deflated, if that was offered.
+    pub deflate: Option<Agreement>,
 }
 
 /// One handshake of a client, from the request to the answer.
@@ -46,6 +49,7 @@ pub struct ClientHandshake {
     request: Vec<u8>,
     accept: Accept,
     subprotocols: Vec<String>,
+    deflate: Option<Parameters>,
     reader: ResponseReader,
 }
 
@@ -74,15 +78,24 @@ impl ClientHandshake {
         for (name, value) in headers {
             field(&mut request, name, value);
         }
-        request.extend_from_slice(b"\r\n");
         let subprotocols = subprotocols.iter().copied().map(String::from).collect();
         let accept = Accept::new(key.as_bytes());
-        Self { request, accept, subprotocols, reader: ResponseReader::default() }
+        Self { request, accept, subprotocols, deflate: None, reader: ResponseReader::default() }
+    }
+
+    /// Offers permessage-deflate with these parameters too (RFC 7692 §5).
+    pub fn offering_deflate(mut self, offer: Parameters) -> Self {
+        self.request.extend_from_slice(b"Sec-WebSocket-Extensions: ");
+        offer.encode(&mut self.request);
+        self.request.extend_from_slice(b"\r\n");
+        self.deflate = Some(offer);
+        self
     }
 
     /// Appends the request.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.request);
+        out.extend_from_slice(b"\r\n");
     }
 
     /// What the server agreed to, once its answer is whole. Frames that follow stay in `input`.
@@ -104,10 +117,10 @@ impl ClientHandshake {
         if !head.headers_of("sec-websocket-accept").eq([&self.accept.0]) {
             return Err(HandshakeFault::Accept);
         }
-        if head.headers_of("sec-websocket-extensions").next().is_some() {
-            return Err(HandshakeFault::Extension);
-        }
-        Ok(Accepted { subprotocol: self.chosen(head)? })
+        let extensions = head.headers_of("sec-websocket-extensions");
+        let deflate =
+            deflate::answered(extensions, self.deflate).map_err(|_| HandshakeFault::Extension)?;
+        Ok(Accepted { subprotocol: self.chosen(head)?, deflate })
     }
 
     fn chosen(&self, head: &ResponseHead) -> Result<Option<String>, HandshakeFault> {
@@ -155,10 +168,22 @@ mod tests {
 
     #[test]
     fn an_answer_that_proves_itself_is_believed() {
-        let none = Accepted { subprotocol: None };
+        let none = Accepted { subprotocol: None, deflate: None };
         assert_eq!(read(&[UPGRADED, ACCEPT]), Ok(Some(none)));
-        let chosen = Accepted { subprotocol: Some("v2".to_owned()) };
+        let chosen = Accepted { subprotocol: Some("v2".to_owned()), deflate: None };
         assert_eq!(read(&[UPGRADED, ACCEPT, "Sec-WebSocket-Protocol: v2\r\n"]), Ok(Some(chosen)));
+    }
+
+    #[test]
+    fn deflating_is_offered_and_what_is_agreed_on_is_told() {
+        let mut handshake = handshake().offering_deflate(Parameters::default());
+        let mut request = Vec::new();
+        handshake.encode(&mut request);
+        assert!(request.ends_with(b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"));
+        let window = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n";
+        let mut answer = format!("{UPGRADED}{ACCEPT}{window}\r\n").into_bytes();
+        let accepted = handshake.read(&mut Input::new(&mut answer)).unwrap().unwrap();
+        assert_eq!(accepted.deflate.unwrap().server().window_bits.get(), 10);
     }
 
     #[test]

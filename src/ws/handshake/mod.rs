@@ -7,6 +7,7 @@ mod client;
 mod server;
 
 pub use client::{Accepted, ClientHandshake, HandshakeFault};
+pub(in crate::ws) use server::is_token_byte;
 pub use server::{Refusal, Upgrade, accept, choose_subprotocol, is_upgrade};
 
 use base64::Engine;

@@ -8,6 +8,7 @@ use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
 use super::Accept;
 use crate::http::{Method, RequestHead, Response, Status};
+use crate::ws::deflate::{self, Agreement, Parameters, Takeover};
 
 /// Reads keys. The last digit of one carries four bits that mean nothing and need not be zero: the
 /// example key of RFC 6455 §4.1 is written so.
@@ -38,6 +39,8 @@ pub enum Refusal {
     Key,
     /// `Sec-WebSocket-Protocol` lists what is no token, or one twice.
     Subprotocol,
+    /// `Sec-WebSocket-Extensions` does not follow its grammar (RFC 6455 §9.1).
+    Extensions,
 }
 
 impl Refusal {
@@ -51,7 +54,8 @@ impl Refusal {
             | Self::Upgrade
             | Self::Connection
             | Self::Key
-            | Self::Subprotocol => Status::BAD_REQUEST,
+            | Self::Subprotocol
+            | Self::Extensions => Status::BAD_REQUEST,
         }
     }
 
@@ -80,6 +84,7 @@ impl fmt::Display for Refusal {
             Self::Version => "Sec-WebSocket-Version must be 13",
             Self::Key => "Sec-WebSocket-Key must be 16 bytes in base64",
             Self::Subprotocol => "Sec-WebSocket-Protocol must list different tokens",
+            Self::Extensions => "Sec-WebSocket-Extensions must list names with their parameters",
         })
     }
 }
@@ -88,11 +93,19 @@ impl fmt::Display for Refusal {
 #[derive(Clone, Copy, Debug)]
 pub struct Upgrade {
     accept: Accept,
+    deflate: Option<Parameters>,
 }
 
 impl Upgrade {
-    /// Writes the answer after which frames follow; `subprotocol` is one of ours.
-    pub fn encode(&self, subprotocol: Option<&str>, out: &mut Vec<u8>) {
+    /// What is agreed on when the client's first offer of permessage-deflate that makes sense is
+    /// accepted; `None` if it made none (RFC 7692 §5.1).
+    pub fn deflate(&self, takeover: Takeover) -> Option<Agreement> {
+        self.deflate.map(|offer| Agreement::new(offer, takeover))
+    }
+
+    /// Writes the answer after which frames follow; `subprotocol` is one of ours, and `deflate`
+    /// follows from this request.
+    pub fn encode(&self, subprotocol: Option<&str>, deflate: Option<Agreement>, out: &mut Vec<u8>) {
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
               Sec-WebSocket-Accept: ",
@@ -101,6 +114,10 @@ impl Upgrade {
         if let Some(name) = subprotocol {
             out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
             out.extend_from_slice(name.as_bytes());
+        }
+        if let Some(agreement) = deflate {
+            out.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+            agreement.encode(out);
         }
         out.extend_from_slice(b"\r\n\r\n");
     }
@@ -134,7 +151,9 @@ pub fn accept(head: &RequestHead) -> Result<Upgrade, Refusal> {
     }
     let key = sole(head, "sec-websocket-key").filter(|key| is_key(key)).ok_or(Refusal::Key)?;
     check_subprotocols(head)?;
-    Ok(Upgrade { accept: Accept::new(key) })
+    let deflate = deflate::offered(head.headers_of("sec-websocket-extensions"))
+        .map_err(|_| Refusal::Extensions)?;
+    Ok(Upgrade { accept: Accept::new(key), deflate })
 }
 
 /// The first of `supported`, in the server's order, that the client offers.
@@ -166,7 +185,7 @@ fn check_subprotocols(head: &RequestHead) -> Result<(), Refusal> {
 }
 
 /// What a token may be made of (RFC 9110 §5.6.2).
-fn is_token_byte(byte: u8) -> bool {
+pub(in crate::ws) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
@@ -205,7 +224,7 @@ mod tests {
     fn the_example_of_the_rfc_holds() {
         let upgrade = accept(&head(&[UPGRADE, KEY, VERSION])).unwrap();
         let mut out = Vec::new();
-        upgrade.encode(Some("chat"), &mut out);
+        upgrade.encode(Some("chat"), None, &mut out);
         assert_eq!(
             str::from_utf8(&out).unwrap(),
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -262,6 +281,36 @@ mod tests {
             let head = head(&[UPGRADE, KEY, VERSION, &offer]);
             assert_eq!(choose_subprotocol(&head, &supported), expected, "{offer:?}");
             assert!(accept(&head).is_ok(), "{offer:?}");
+        }
+    }
+
+    #[test]
+    fn an_extension_is_agreed_on_only_if_it_was_offered() {
+        let rows = [
+            ("", None),
+            ("Sec-WebSocket-Extensions: foo\r\n", None),
+            (
+                "Sec-WebSocket-Extensions: foo; bar=\"1\"\r\n\
+                 Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
+                Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
+            ),
+        ];
+        for (field, expected) in rows {
+            let upgrade = accept(&head(&[UPGRADE, KEY, VERSION, field])).unwrap();
+            let mut out = Vec::new();
+            upgrade.encode(None, upgrade.deflate(Takeover::Never), &mut out);
+            let answer = String::from_utf8(out).unwrap();
+            let said = answer.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Ext"));
+            assert_eq!(said.and_then(|line| line.strip_prefix("ensions: ")), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn extensions_follow_their_grammar() {
+        for list in ["foo bar", "foo; =", "foo; bar=\"", "permessage-deflate;", "a;b=\"c d\""] {
+            let field = format!("Sec-WebSocket-Extensions: {list}\r\n");
+            let judged = judge(&[UPGRADE, KEY, VERSION, &field]);
+            assert_eq!(judged, Err(Refusal::Extensions), "{list:?}");
         }
     }
 
