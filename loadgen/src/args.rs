@@ -3,15 +3,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::ArgPredicate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::ramp::Pace;
+use crate::ramp::{Pace, Shape};
 use crate::stamp::Press;
 use crate::target::Target;
 use crate::units::{Rate, parse_bytes, parse_count, parse_duration};
 
 /// The longest payload.
 pub const PAYLOAD_LEN_MAX: usize = 1 << 20;
+
+/// The shortest tick: what is looked at in each takes about a millisecond.
+const TICK_MIN: Duration = Duration::from_millis(100);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,6 +47,22 @@ pub struct Cli {
     pub run: Option<RunArgs>,
 }
 
+impl Cli {
+    /// The run that the command line `argv` asks for.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, or that it asks for something else.
+    pub fn run_of(argv: &[String]) -> Result<RunArgs, String> {
+        let cli = Self::try_parse_from(argv).map_err(|error| error.to_string())?;
+        match (cli.command, cli.run) {
+            (Some(Command::Run(run)), _) => Ok(*run),
+            (None, Some(run)) => Ok(run),
+            _ => Err("its command line asks for no run".to_owned()),
+        }
+    }
+}
+
 /// What the program can be asked to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -62,13 +82,32 @@ pub struct RunArgs {
 
     /// How many connections to open and hold (100k is 100,000)
     #[arg(long, short = 'n', value_name = "N", value_parser = parse_count)]
+    #[arg(
+        required = false,
+        required_unless_present = "replay",
+        default_value_if("replay", ArgPredicate::IsPresent, "1")
+    )]
     pub conns: u64,
 
+    /// Do again what the result in this file tells of, with the same seed; of the other flags only
+    /// --json and --quiet count then
+    #[arg(long, value_name = "FILE")]
+    pub replay: Option<PathBuf>,
+
     /// How fast to open them: connections a second in all, or as fast as it goes with 256 in
-    /// flight on each thread
+    /// flight for each core
     #[arg(long, value_name = "RATE|adaptive", default_value = "adaptive")]
     #[arg(help_heading = "Load shape")]
     pub ramp: Pace,
+
+    /// How a given rate of --ramp is reached
+    #[arg(long, value_enum, default_value_t = Shape::Linear, help_heading = "Load shape")]
+    pub ramp_shape: Shape,
+
+    /// How long the scenario runs before anything is timed
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    #[arg(help_heading = "Load shape")]
+    pub warmup: Duration,
 
     /// How long to hold them once all are open
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
@@ -145,6 +184,11 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Generator")]
     pub allow_invalid: bool,
 
+    /// How long each row of the series is
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_tick)]
+    #[arg(help_heading = "Output")]
+    pub tick: Duration,
+
     /// Fixes what is drawn at random (phases, payloads, ports), as hexadecimal digits
     #[arg(long, value_name = "HEX", value_parser = parse_seed, help_heading = "Generator")]
     pub seed: Option<u64>,
@@ -152,6 +196,10 @@ pub struct RunArgs {
     /// Write the result as JSON (schema loadgen/1) to this file; - is standard output
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub json: Option<PathBuf>,
+
+    /// What to call this run in its result, as NAME=VALUE (may be repeated)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_label, help_heading = "Output")]
+    pub label: Vec<(String, String)>,
 
     /// No screen while it runs and no report after it: the exit code and --json tell
     #[arg(long, help_heading = "Output")]
@@ -188,6 +236,20 @@ fn parse_payload(text: &str) -> Result<usize, String> {
     }
 }
 
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    if name.is_empty() {
+        Err("a label has a name".to_owned())
+    } else {
+        Ok((name.to_owned(), value.to_owned()))
+    }
+}
+
+fn parse_tick(text: &str) -> Result<Duration, String> {
+    let tick = parse_duration(text)?;
+    if tick >= TICK_MIN { Ok(tick) } else { Err("a tick has 100 ms at least".to_owned()) }
+}
+
 fn parse_seed(text: &str) -> Result<u64, String> {
     u64::from_str_radix(text, 16).map_err(|error| error.to_string())
 }
@@ -208,13 +270,9 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
 
-    fn run(line: &str) -> Result<RunArgs, clap::Error> {
-        let cli = Cli::try_parse_from(line.split_whitespace())?;
-        match (cli.command, cli.run) {
-            (Some(Command::Run(run)), _) => Ok(*run),
-            (None, Some(run)) => Ok(run),
-            other => panic!("no run in {other:?}"),
-        }
+    fn run(line: &str) -> Result<RunArgs, String> {
+        let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        Cli::run_of(&words)
     }
 
     #[test]

@@ -1,71 +1,100 @@
 //! What all drivers have told, put together.
 
 use crate::accounting::Accounting;
-use crate::driver::link::{Progress, Report, Stage};
+use crate::driver::link::{Report, Stage};
 use crate::latency::Latency;
+use crate::spread::Recipients;
 use crate::tally::Tally;
 
-/// The sums of a run so far.
+/// The sums of a fleet so far.
 #[derive(Debug)]
 pub struct Books {
-    /// What was counted until all were open.
-    pub ramp: Tally,
-    /// What was counted since. The lag is that of the hold alone: closing is nobody's measure.
-    pub hold: Tally,
-    /// Connections that were open when the hold began.
+    /// Attempts and connections since the fleet was launched.
+    pub accounting: Accounting,
+    /// What was counted since the last trial ended.
+    pub between: Tally,
+    /// What was counted in the trial under way. Its lag is that of the hold alone: closing is
+    /// nobody's measure.
+    pub trial: Tally,
+    /// When publications of the trial had their recipients.
+    pub recipients: Recipients,
+    /// Connections that were open when the trial began.
     pub held: u64,
-    /// From when a publication should have been sent until its first recipient had it.
-    pub first_recipient: Latency,
-    /// The same for its last recipient.
-    pub last_recipient: Latency,
+    /// What was counted since the last tick.
+    pub tick: Tick,
     desks: Vec<Desk>,
 }
 
+/// The distributions of one tick.
+#[derive(Debug, Default)]
+pub struct Tick {
+    /// See [`crate::tally::Traffic::corrected`].
+    pub latency: Latency,
+    /// See [`crate::tally::Traffic::slip`].
+    pub slip: Latency,
+    /// See [`Tally::lag`].
+    pub lag: Latency,
+    /// Attempts and connections.
+    pub accounting: Accounting,
+    /// Messages sent.
+    pub sent: u64,
+    /// Messages that came.
+    pub received: u64,
+    /// Pings answered.
+    pub pings: u64,
+}
+
 /// How one driver stands.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Desk {
     open: u64,
     pending: u64,
-    progress: Progress,
+    missing: u64,
+    done: u32,
 }
 
 impl Books {
     /// Empty books for so many drivers.
     pub fn new(drivers: u32) -> Self {
-        let desk = Desk { open: 0, pending: 0, progress: Progress::Ramping };
         Self {
-            ramp: Tally::default(),
-            hold: Tally::default(),
+            accounting: Accounting::default(),
+            between: Tally::default(),
+            trial: Tally::default(),
+            recipients: Recipients::default(),
             held: 0,
-            first_recipient: Latency::default(),
-            last_recipient: Latency::default(),
-            desks: vec![desk; drivers as usize],
+            tick: Tick::default(),
+            desks: vec![Desk::default(); drivers as usize],
         }
     }
 
     /// Enters a report.
     pub fn enter(&mut self, mut report: Report) {
-        if report.stage == Stage::Drain {
-            report.tally.lag = Latency::default();
+        self.accounting.merge(&report.tally.accounting);
+        self.tick.count(&report.tally);
+        if report.stage != Stage::Hold && report.stage != Stage::Between {
+            report.tally.lag.clear();
         }
         match report.stage {
-            Stage::Ramp => self.ramp.merge(&report.tally),
-            Stage::Hold | Stage::Drain => self.hold.merge(&report.tally),
+            Stage::Between => self.between.merge(&report.tally),
+            Stage::Warmup | Stage::Hold | Stage::Drain => self.trial.merge(&report.tally),
         }
         if let Some(desk) = self.desks.get_mut(report.driver as usize) {
-            *desk = Desk { open: report.open, pending: report.pending, progress: report.progress };
+            let Report { open, pending, missing, done, .. } = report;
+            *desk = Desk { open, pending, missing, done };
         }
-        self.settle_spreads(Some(self.held));
+        self.trial.traffic.spreads.settle(Some(self.held), &mut self.recipients);
     }
 
-    /// Notes that the hold begins with the connections that are open now.
-    pub fn begin_hold(&mut self) {
+    /// Notes that a trial begins with the connections that are open now.
+    pub fn begin_trial(&mut self) {
+        self.trial = Tally::default();
+        self.recipients = Recipients::default();
         self.held = self.open();
     }
 
-    /// Notes that no more messages come.
-    pub fn end_hold(&mut self) {
-        self.settle_spreads(None);
+    /// Notes that no more messages of the trial come.
+    pub fn end_trial(&mut self) {
+        self.trial.traffic.spreads.settle(None, &mut self.recipients);
     }
 
     /// Connections that are open.
@@ -78,40 +107,48 @@ impl Books {
         self.desks.iter().map(|desk| desk.pending).sum()
     }
 
-    /// How far the slowest driver has come.
-    pub fn progress(&self) -> Progress {
-        self.desks.iter().map(|desk| desk.progress).min().unwrap_or(Progress::Left)
+    /// Messages that had not come when it was last inquired.
+    pub fn missing(&self) -> u64 {
+        self.desks.iter().map(|desk| desk.missing).sum()
     }
 
-    /// Attempts and connections over the whole run.
-    pub fn accounting(&self) -> Accounting {
-        let mut whole = self.ramp.accounting.clone();
-        whole.merge(&self.hold.accounting);
-        whole
+    /// The last command that all drivers have done.
+    pub fn done(&self) -> u32 {
+        self.desks.iter().map(|desk| desk.done).min().unwrap_or(u32::MAX)
     }
 
     /// Whether every attempt is somewhere.
     pub fn is_balanced(&self) -> bool {
-        self.accounting().is_balanced(self.pending(), self.open())
+        self.accounting.is_balanced(self.pending(), self.open())
     }
 
-    /// How many messages should come for those that were sent in the hold.
+    /// How many messages should come for those that were sent in the trial.
     pub fn expected(&self) -> u64 {
-        let traffic = &self.hold.traffic;
+        let traffic = &self.trial.traffic;
         let is_broadcast = !traffic.published.is_empty();
         if is_broadcast { traffic.sent * self.held } else { traffic.sent }
     }
+}
 
-    /// Whether every message has come that was sent.
-    ///
-    /// Only drivers that send nothing more have told all that they sent.
-    pub fn is_quiet(&self) -> bool {
-        self.progress() >= Progress::Hushed && self.hold.traffic.audit.received >= self.expected()
+impl Tick {
+    fn count(&mut self, tally: &Tally) {
+        let traffic = &tally.traffic;
+        self.latency.merge(&traffic.corrected);
+        self.slip.merge(&traffic.slip);
+        self.lag.merge(&tally.lag);
+        self.accounting.merge(&tally.accounting);
+        self.sent += traffic.sent;
+        self.received += traffic.audit.received;
+        self.pings += traffic.pings;
     }
 
-    fn settle_spreads(&mut self, recipients: Option<u64>) {
-        let Self { hold, first_recipient, last_recipient, .. } = self;
-        hold.traffic.spreads.settle(recipients, first_recipient, last_recipient);
+    /// Begins the next tick.
+    pub fn clear(&mut self) {
+        for latency in [&mut self.latency, &mut self.slip, &mut self.lag] {
+            latency.clear();
+        }
+        self.accounting = Accounting::default();
+        (self.sent, self.received, self.pings) = (0, 0, 0);
     }
 }
 
@@ -121,8 +158,7 @@ mod tests {
     use std::time::Duration;
 
     fn report(driver: u32, stage: Stage, tally: Tally, open: u64, pending: u64) -> Report {
-        let progress = if stage == Stage::Drain { Progress::Hushed } else { Progress::Ramped };
-        Report { driver, stage, tally, open, pending, progress }
+        Report { driver, stage, tally, open, pending, missing: 0, done: 1 }
     }
 
     fn opened(attempted: u64, opened: u64) -> Tally {
@@ -135,46 +171,40 @@ mod tests {
     #[test]
     fn the_slowest_driver_counts() {
         let mut books = Books::new(2);
-        books.enter(report(0, Stage::Ramp, opened(3, 2), 2, 1));
-        assert_eq!((books.progress(), books.open(), books.pending()), (Progress::Ramping, 2, 1));
-        books.enter(report(1, Stage::Ramp, opened(1, 1), 1, 0));
-        assert_eq!((books.progress(), books.open()), (Progress::Ramped, 3));
+        books.enter(report(0, Stage::Between, opened(3, 2), 2, 1));
+        assert_eq!((books.done(), books.open(), books.pending()), (0, 2, 1));
+        books.enter(report(1, Stage::Between, opened(1, 1), 1, 0));
+        assert_eq!((books.done(), books.open()), (1, 3));
         assert!(books.is_balanced());
     }
 
     #[test]
     fn a_broadcast_is_expected_once_for_each_connection_held() {
         let mut books = Books::new(1);
-        books.enter(report(0, Stage::Ramp, opened(10, 10), 10, 0));
-        books.begin_hold();
+        books.enter(report(0, Stage::Between, opened(10, 10), 10, 0));
+        books.begin_trial();
         let mut tally = Tally::default();
         tally.traffic.sent = 3;
         books.enter(report(0, Stage::Hold, tally.clone(), 10, 0));
         assert_eq!(books.expected(), 3, "an echo comes once");
         tally.traffic.published.insert(0, 3);
-        tally.traffic.audit.received = 59;
         books.enter(report(0, Stage::Drain, tally, 10, 0));
-        assert_eq!((books.expected(), books.is_quiet()), (60, false));
-    }
-
-    #[test]
-    fn a_driver_that_may_send_more_is_not_quiet() {
-        let mut books = Books::new(1);
-        books.enter(report(0, Stage::Hold, Tally::default(), 1, 0));
-        assert!(!books.is_quiet(), "it may have sent what it has not told");
-        books.enter(report(0, Stage::Drain, Tally::default(), 1, 0));
-        assert!(books.is_quiet());
+        assert_eq!(books.expected(), 60);
+        books.begin_trial();
+        assert_eq!(books.expected(), 0, "the next trial begins anew");
     }
 
     #[test]
     fn the_lag_of_closing_is_left_out() {
         let mut books = Books::new(1);
-        for stage in [Stage::Ramp, Stage::Hold, Stage::Drain] {
+        for stage in [Stage::Between, Stage::Warmup, Stage::Hold, Stage::Drain] {
             let mut tally = Tally::default();
             tally.lag.record(Duration::from_secs(1));
             books.enter(report(0, stage, tally, 0, 0));
         }
-        let counted = |lag: &Latency| lag.summary().map(|summary| summary.n);
-        assert_eq!((counted(&books.ramp.lag), counted(&books.hold.lag)), (Some(1), Some(1)));
+        assert_eq!((books.between.lag.n(), books.trial.lag.n()), (1, 1));
+        assert_eq!(books.tick.lag.n(), 4);
+        books.tick.clear();
+        assert_eq!(books.tick.lag.n(), 0);
     }
 }

@@ -3,13 +3,13 @@
 //! Memory is the difference between the moment before the first connection and the end of the hold,
 //! shared out over the connections held. What could not be read is `None`, never 0.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::conductor::Outcome;
-use crate::cost::{Memory, Sample};
+use crate::cost::{Memory, Sample, grown};
+use crate::fleet::{Resized, Trial};
 
 /// What was spent, in bytes and nanoseconds.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 pub struct Charges {
     /// How many connections shared it.
     pub connections: u64,
@@ -41,25 +41,24 @@ pub struct Charges {
 }
 
 impl Charges {
-    /// The bill of `outcome`. If the server is on this machine, so are both ends.
-    pub fn new(outcome: &Outcome, is_co_located: bool) -> Self {
-        let books = &outcome.books;
-        let (Some(begin), Some(end)) = (&outcome.hold_begin, &outcome.hold_end) else {
+    /// The bill of a `trial` of connections that were opened by `resized`, where nothing was used
+    /// but `before` without any. If the server is on this machine, so are both ends.
+    pub fn new(before: &Sample, resized: &Resized, trial: &Trial, is_co_located: bool) -> Self {
+        let (Some(begin), Some(end)) = (&trial.begin, &trial.end) else {
             return Self::default();
         };
-        let before = &outcome.before;
         let ends_here = if is_co_located { 2 } else { 1 };
-        let per_conn = |bytes: u64| bytes.checked_div(books.held);
+        let per_conn = |bytes: u64| bytes.checked_div(trial.held);
         let memory = |from: &Option<Memory>, to: &Option<Memory>, of: fn(&Memory) -> u64| {
             per_conn(grown(from.as_ref().map(of), to.as_ref().map(of))?)
         };
         let kernel = |sample: &Sample| sample.kernel.map(crate::cost::Kernel::bytes);
         let server_ramp_cpu_ns = grown(before.server_cpu_ns, begin.server_cpu_ns);
         let server_hold_cpu_ns = grown(begin.server_cpu_ns, end.server_cpu_ns);
-        let opened = books.ramp.accounting.opened;
-        let received = books.hold.traffic.audit.received;
+        let opened = resized.tally.accounting.opened;
+        let received = trial.tally.traffic.audit.received;
         Self {
-            connections: books.held,
+            connections: trial.held,
             server_before: before.server,
             server_held: end.server,
             server_bytes_per_conn: memory(&before.server, &end.server, |it| it.pss_bytes),
@@ -80,11 +79,6 @@ impl Charges {
     }
 }
 
-/// How much more there is; nothing if it has shrunk.
-fn grown(from: Option<u64>, to: Option<u64>) -> Option<u64> {
-    Some(to?.saturating_sub(from?))
-}
-
 fn cpu_ns(sample: &Sample) -> u64 {
     sample.generator_cpu.iter().map(|task| task.ns).sum()
 }
@@ -98,10 +92,7 @@ fn per_cpu_second(count: u64, cpu_ns: Option<u64>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::books::Books;
     use crate::cost::Kernel;
-    use crate::watch::Seen;
-    use std::time::Duration;
 
     fn sample(bytes: u64, cpu_ns: u64) -> Sample {
         let memory = Memory { pss_bytes: bytes, private_bytes: bytes / 2 };
@@ -113,31 +104,17 @@ mod tests {
         }
     }
 
-    fn outcome(before: Sample, begin: Option<Sample>, end: Option<Sample>) -> Outcome {
-        let mut books = Books::new(1);
-        books.held = 100;
-        books.ramp.accounting.opened = 100;
-        Outcome {
-            books,
-            before,
-            hold_begin: begin,
-            hold_end: end,
-            ramp: Duration::ZERO,
-            held: Duration::ZERO,
-            seen: Seen::default(),
-            is_interrupted: false,
-        }
+    fn charges(begin: Option<Sample>, end: Option<Sample>) -> Charges {
+        let mut resized = Resized::default();
+        resized.tally.accounting.opened = 100;
+        let trial = Trial { held: 100, begin, end, ..Trial::default() };
+        Charges::new(&sample(10_000, 1_000_000_000), &resized, &trial, true)
     }
 
     #[test]
     fn what_grew_is_shared_out() {
         let begin = sample(70_000, 2_000_000_000);
-        let outcome = outcome(
-            sample(10_000, 1_000_000_000),
-            Some(begin),
-            Some(sample(50_000, 2_000_000_000)),
-        );
-        let charges = Charges::new(&outcome, true);
+        let charges = charges(Some(begin), Some(sample(50_000, 2_000_000_000)));
         assert_eq!(charges.server_bytes_per_conn, Some(400));
         assert_eq!(charges.server_private_bytes_per_conn, Some(200));
         assert_eq!(charges.kernel_bytes_per_end, Some(400), "800 for the two ends");
@@ -148,7 +125,6 @@ mod tests {
 
     #[test]
     fn without_a_hold_nothing_is_known() {
-        let charges = Charges::new(&outcome(sample(1, 1), None, None), true);
-        assert_eq!(charges, Charges::default());
+        assert_eq!(charges(None, None), Charges::default());
     }
 }

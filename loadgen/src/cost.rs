@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::proc;
 
@@ -46,7 +46,7 @@ impl Sample {
 }
 
 /// Memory of a process that no other one shares, in bytes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub struct Memory {
     /// Its pages, shared ones by share.
     pub pss_bytes: u64,
@@ -65,7 +65,7 @@ impl Memory {
 }
 
 /// Memory of the kernel that grows with connections, in bytes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub struct Kernel {
     /// Sockets, files and all other small objects.
     pub slab_bytes: u64,
@@ -88,6 +88,77 @@ impl Kernel {
     }
 }
 
+/// What is looked at every second: what costs little to read, as it stands or as it has counted so
+/// far.
+#[derive(Clone, Debug, Default)]
+pub struct Pulse {
+    /// CPU time of this process.
+    pub self_cpu_ns: Option<u64>,
+    /// Its memory, shared pages counted whole.
+    pub self_rss: Option<u64>,
+    /// CPU time of the server.
+    pub server_cpu_ns: Option<u64>,
+    /// Its memory, shared pages counted whole.
+    pub server_rss: Option<u64>,
+    /// The kernel's memory.
+    pub kernel: Option<Kernel>,
+    /// Times that a queue of accepted connections was full.
+    pub listen_overflows: Option<u64>,
+    /// Connections that were dropped for that and other reasons.
+    pub listen_drops: Option<u64>,
+    /// Connections that the kernel gave up for lack of memory.
+    pub aborts_on_memory: Option<u64>,
+    /// Segments of TCP that were sent again.
+    pub retransmits: Option<u64>,
+    /// Packets that found their core's queue full.
+    pub softnet_drops: Option<u64>,
+    /// Connections that the firewall follows.
+    pub conntrack: Option<u64>,
+    /// What a hypervisor took, and all there was, in ticks.
+    pub steal: Option<(u64, u64)>,
+    /// Busy and all ticks of each core.
+    pub cores: Vec<(u64, u64)>,
+}
+
+impl Pulse {
+    /// How it stands now, with the process `server` if that is known.
+    pub fn take(server: Option<u32>) -> Self {
+        let server = server.map(|pid| pid.to_string());
+        let stat = proc::read("stat").unwrap_or_default();
+        let netstat = proc::read("net/netstat").unwrap_or_default();
+        let extended = |name| proc::counter(&netstat, "TcpExt", name);
+        let conntrack = proc::read("sys/net/netfilter/nf_conntrack_count");
+        Self {
+            self_cpu_ns: cpu_ns("self"),
+            self_rss: resident("self"),
+            server_cpu_ns: server.as_deref().and_then(cpu_ns),
+            server_rss: server.as_deref().and_then(resident),
+            kernel: Kernel::now(),
+            listen_overflows: extended("ListenOverflows"),
+            listen_drops: extended("ListenDrops"),
+            aborts_on_memory: extended("TCPAbortOnMemory"),
+            retransmits: proc::read("net/snmp")
+                .and_then(|text| proc::counter(&text, "Tcp", "RetransSegs")),
+            softnet_drops: proc::read("net/softnet_stat")
+                .and_then(|text| proc::softnet_drops(&text)),
+            conntrack: conntrack.and_then(|text| text.trim().parse().ok()),
+            steal: proc::steal_ticks(&stat),
+            cores: proc::core_ticks(&stat),
+        }
+    }
+}
+
+/// How much more there is; nothing if it has shrunk.
+pub fn grown(from: Option<u64>, to: Option<u64>) -> Option<u64> {
+    Some(to?.saturating_sub(from?))
+}
+
+/// Memory of a process, shared pages counted whole, in bytes.
+fn resident(process: &str) -> Option<u64> {
+    let pages = proc::resident_pages(&proc::read(&format!("{process}/statm"))?)?;
+    Some(pages * proc::auxiliary(AT_PAGESZ)?)
+}
+
 /// CPU time of one thread.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TaskCpu {
@@ -102,7 +173,7 @@ pub struct TaskCpu {
 /// CPU time of each thread of a process.
 pub fn tasks(process: &str) -> Vec<TaskCpu> {
     let Ok(entries) = fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
-    let tick_ns = 1_000_000_000 / proc::auxiliary(AT_CLKTCK).filter(|hz| *hz != 0).unwrap_or(100);
+    let tick_ns = tick_ns();
     let mut tasks: Vec<_> = entries
         .filter_map(|entry| {
             let id: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
@@ -115,10 +186,16 @@ pub fn tasks(process: &str) -> Vec<TaskCpu> {
     tasks
 }
 
-/// CPU time of all threads of a process, those that have ended left out.
+/// CPU time of a process, threads that have ended included.
 fn cpu_ns(process: &str) -> Option<u64> {
-    let tasks = tasks(process);
-    (!tasks.is_empty()).then(|| tasks.iter().map(|task| task.ns).sum())
+    let stat = proc::read(&format!("{process}/stat"))?;
+    let (_, ticks) = proc::task_ticks(&stat)?;
+    Some(ticks * tick_ns())
+}
+
+/// How long a tick of the clock is in which the system counts CPU time.
+fn tick_ns() -> u64 {
+    1_000_000_000 / proc::auxiliary(AT_CLKTCK).filter(|hz| *hz != 0).unwrap_or(100)
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
 //! The machine a result was measured on: a number without it means little.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::thread::available_parallelism;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::proc;
 
 /// What a report says of the machine. `None` is unknown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Machine {
     /// What this machine did in the run.
-    pub role: &'static str,
+    pub role: String,
     /// Name, release and version of the kernel.
     pub kernel: Option<String>,
     /// The processor.
@@ -20,36 +21,72 @@ pub struct Machine {
     pub mem_bytes: Option<u64>,
     /// Memory that was free for use when the run began.
     pub mem_available_bytes: Option<u64>,
+    /// Swap that was in use when the run began.
+    #[serde(default)]
+    pub swap_used_bytes: Option<u64>,
+    /// What a container may use.
+    #[serde(default)]
+    pub cgroup: Cgroup,
+    /// The network interfaces.
+    #[serde(default)]
+    pub nic: Vec<Nic>,
+    /// What the kernel reads the time from.
+    #[serde(default)]
+    pub clocksource: Option<String>,
     /// Settings of the kernel that bear on many connections.
-    pub sysctl: BTreeMap<&'static str, String>,
+    pub sysctl: BTreeMap<String, String>,
     /// What the process may use.
     pub limits: Limits,
 }
 
 /// The processor of a machine.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Cpu {
     /// Its name.
     pub model: Option<String>,
     /// The cores this process may run on.
     pub cores: usize,
+    /// Whether two of them share one.
+    #[serde(default)]
+    pub smt: Option<bool>,
     /// How their frequency is chosen.
     pub governor: Option<String>,
 }
 
+/// What a container may use, as the kernel says it (`max` is no limit).
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Cgroup {
+    /// Microseconds of CPU in a period, and the period.
+    pub cpu_max: Option<String>,
+    /// Bytes of memory.
+    pub memory_max: Option<String>,
+}
+
+/// A network interface.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Nic {
+    /// Its name.
+    pub name: String,
+    /// How fast it is, if it says so.
+    pub megabits: Option<u64>,
+    /// The longest packet.
+    pub mtu: Option<u64>,
+}
+
 /// What a process may use.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Limits {
     /// Open files of a table: before the limit was raised, and after.
     pub nofile: [u64; 2],
 }
 
 /// The settings worth a line.
-const SYSCTLS: [&str; 6] = [
+const SYSCTLS: [&str; 7] = [
     "net.core.somaxconn",
     "net.ipv4.tcp_max_syn_backlog",
     "net.ipv4.ip_local_port_range",
     "net.ipv4.tcp_mem",
+    "net.netfilter.nf_conntrack_max",
     "fs.nr_open",
     "fs.file-max",
 ];
@@ -58,17 +95,29 @@ impl Machine {
     /// This machine, where the limit of open files is `nofile`.
     pub fn here(nofile: [u64; 2]) -> Self {
         let meminfo = proc::read("meminfo").unwrap_or_default();
+        let swap = |name| proc::kilobytes(&meminfo, name);
+        let sysctl = |name: &&str| Some(((*name).to_owned(), sysctl(name)?));
         Self {
-            role: "generator",
+            role: "generator".to_owned(),
             kernel: kernel(),
             cpu: Cpu {
                 model: proc::read("cpuinfo").and_then(|text| proc::cpu_model(&text)),
                 cores: cores(),
-                governor: governor(),
+                smt: sys("devices/system/cpu/smt/active").map(|text| text == "1"),
+                governor: sys("devices/system/cpu/cpu0/cpufreq/scaling_governor"),
             },
             mem_bytes: proc::kilobytes(&meminfo, "MemTotal"),
             mem_available_bytes: proc::kilobytes(&meminfo, "MemAvailable"),
-            sysctl: SYSCTLS.iter().filter_map(|name| Some((*name, sysctl(name)?))).collect(),
+            swap_used_bytes: swap("SwapTotal")
+                .zip(swap("SwapFree"))
+                .map(|(all, free)| all.saturating_sub(free)),
+            cgroup: Cgroup {
+                cpu_max: sys("fs/cgroup/cpu.max"),
+                memory_max: sys("fs/cgroup/memory.max"),
+            },
+            nic: nics(),
+            clocksource: sys("devices/system/clocksource/clocksource0/current_clocksource"),
+            sysctl: SYSCTLS.iter().filter_map(sysctl).collect(),
             limits: Limits { nofile },
         }
     }
@@ -90,9 +139,22 @@ fn sysctl(name: &str) -> Option<String> {
     Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-fn governor() -> Option<String> {
-    let path = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
-    std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+/// A line of a file under `/sys`.
+fn sys(path: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/sys/{path}")).ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// The interfaces by name. Those that are virtual do not know their speed.
+fn nics() -> Vec<Nic> {
+    let Ok(entries) = fs::read_dir("/sys/class/net") else { return Vec::new() };
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
+    let number = |name: &str, what| sys(&format!("class/net/{name}/{what}"))?.parse().ok();
+    let nic =
+        |name: String| Nic { megabits: number(&name, "speed"), mtu: number(&name, "mtu"), name };
+    let mut nics: Vec<_> = entries.filter_map(name).map(nic).collect();
+    nics.sort_by(|one, other| one.name.cmp(&other.name));
+    nics
 }
 
 #[cfg(test)]

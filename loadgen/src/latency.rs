@@ -1,9 +1,15 @@
 //! How long things took: histograms of nanoseconds with three digits, never a mean of percentiles.
+//!
+//! A percentile is told only where enough was counted for it: below [`samples_min`] even the
+//! longest time of all does not bound it in 95 of 100 cases.
 
+use std::fmt;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 
 use crate::units;
 
@@ -25,34 +31,78 @@ impl Latency {
 
     /// Adds all that `other` has counted.
     pub fn merge(&mut self, other: &Self) {
-        if let Some(other) = &other.0 {
-            let _ = self.histogram().add(other.as_ref());
+        if let Some(other) = other.counted() {
+            let _ = self.histogram().add(other);
         }
     }
 
-    /// The time below which a share of `quantile` lies, in nanoseconds.
+    /// Forgets all, and keeps the memory for what comes.
+    pub fn clear(&mut self) {
+        if let Some(histogram) = &mut self.0 {
+            histogram.reset();
+        }
+    }
+
+    /// The time below which a share of `quantile` lies, in nanoseconds, however little was counted.
     pub fn quantile(&self, quantile: f64) -> Option<u64> {
-        let histogram = self.0.as_ref().filter(|histogram| !histogram.is_empty())?;
+        let histogram = self.counted()?;
         Some(histogram.value_at_quantile(quantile).min(histogram.max()))
     }
 
-    /// What a report says of it; `None` when nothing was counted.
-    pub fn summary(&self) -> Option<Summary> {
-        let histogram = self.0.as_ref().filter(|histogram| !histogram.is_empty())?;
-        let quantile = |quantile| histogram.value_at_quantile(quantile).min(histogram.max());
-        Some(Summary {
-            unit: "ns",
-            n: histogram.len(),
-            min: histogram.min(),
-            mean: units::ns(Duration::from_secs_f64(histogram.mean() / 1e9)),
-            p: Percentiles {
-                p50: quantile(0.5),
-                p90: quantile(0.9),
-                p99: quantile(0.99),
-                p999: quantile(0.999),
-            },
-            max: histogram.max(),
-        })
+    /// The same, if enough was counted to tell it.
+    pub fn percentile(&self, quantile: f64) -> Option<u64> {
+        self.quantile(quantile).filter(|_| self.n() >= samples_min(quantile))
+    }
+
+    /// How many times were counted.
+    pub fn n(&self) -> u64 {
+        self.0.as_ref().map_or(0, |histogram| histogram.len())
+    }
+
+    /// The shortest.
+    pub fn min(&self) -> Option<u64> {
+        self.counted().map(Histogram::min)
+    }
+
+    /// The longest.
+    pub fn max(&self) -> Option<u64> {
+        self.counted().map(Histogram::max)
+    }
+
+    /// Their mean.
+    pub fn mean(&self) -> Option<u64> {
+        Some(units::ns(Duration::from_secs_f64(self.counted()?.mean() / 1e9)))
+    }
+
+    /// Every time that was counted, to three digits, with how often.
+    pub fn counts(&self) -> impl Iterator<Item = (u64, u64)> {
+        let recorded = self.counted().into_iter().flat_map(Histogram::iter_recorded);
+        recorded.map(|it| (it.value_iterated_to(), it.count_at_value()))
+    }
+
+    /// All of it in the format of `HdrHistogram` (V2, deflated, base64), to be merged exactly.
+    pub fn encode(&self) -> Option<String> {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new().serialize(self.counted()?, &mut bytes).ok()?;
+        Some(BASE64_STANDARD.encode(bytes))
+    }
+
+    /// What [`Latency::encode`] wrote, or another program that knows the format.
+    ///
+    /// # Errors
+    ///
+    /// If it is not in the format.
+    pub fn decode(text: &str) -> Result<Self, NoHistogram> {
+        let bytes = BASE64_STANDARD.decode(text).map_err(|_| NoHistogram)?;
+        let histogram = Deserializer::new().deserialize(&mut bytes.as_slice());
+        let mut histogram: Histogram<u64> = histogram.map_err(|_| NoHistogram)?;
+        histogram.auto(true);
+        Ok(Self(Some(Box::new(histogram))))
+    }
+
+    /// The histogram, unless nothing was counted.
+    fn counted(&self) -> Option<&Histogram<u64>> {
+        self.0.as_deref().filter(|histogram| !histogram.is_empty())
     }
 
     fn histogram(&mut self) -> &mut Histogram<u64> {
@@ -62,49 +112,42 @@ impl Latency {
     }
 }
 
-/// A distribution in a few numbers.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Summary {
-    /// What all the times count.
-    pub unit: &'static str,
-    /// How many there are.
-    pub n: u64,
-    /// The shortest.
-    pub min: u64,
-    /// Their mean.
-    pub mean: u64,
-    /// The percentiles.
-    pub p: Percentiles,
-    /// The longest.
-    pub max: u64,
+/// How many samples it takes until the longest of them bounds the `quantile` in 95 of 100 cases:
+/// 59 for 0.95, 299 for 0.99, 2,995 for 0.999.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
+pub fn samples_min(quantile: f64) -> u64 {
+    // From the least on that share of all, the chance that none of n lies above is quantile^n.
+    if quantile <= 0.5 { 1 } else { (0.05_f64.ln() / quantile.ln()).ceil() as u64 }
 }
 
-/// The times below which so many per cent lie.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Percentiles {
-    /// Half of them.
-    #[serde(rename = "50")]
-    pub p50: u64,
-    /// Nine of ten.
-    #[serde(rename = "90")]
-    pub p90: u64,
-    /// All but one in a hundred.
-    #[serde(rename = "99")]
-    pub p99: u64,
-    /// All but one in a thousand.
-    #[serde(rename = "99.9")]
-    pub p999: u64,
+/// A text that holds no histogram.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NoHistogram;
+
+impl fmt::Display for NoHistogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a histogram in the V2 format of HdrHistogram")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn told(latency: &Latency) -> [Option<u64>; 6] {
+        let n = Some(latency.n());
+        let p = latency.percentile(0.99);
+        [n, latency.min(), latency.mean(), latency.quantile(0.5), p, latency.max()]
+    }
+
     #[test]
     fn nothing_counted_is_nothing_said() {
         let mut empty = Latency::default();
         empty.merge(&Latency::default());
-        assert_eq!((empty.quantile(0.5), empty.summary()), (None, None));
+        assert_eq!(told(&empty), [Some(0), None, None, None, None, None]);
+        empty.record_ns(1);
+        empty.clear();
+        assert_eq!((empty.max(), empty.encode()), (None, None));
     }
 
     #[test]
@@ -116,7 +159,7 @@ mod tests {
             if ns % 2 == 0 { even.record_ns(ns * 1_000) } else { odd.record_ns(ns * 1_000) }
         }
         odd.merge(&even);
-        assert_eq!(odd.summary(), whole.summary());
+        assert_eq!(told(&odd), told(&whole));
     }
 
     #[test]
@@ -124,8 +167,32 @@ mod tests {
         let mut latency = Latency::default();
         latency.record_ns(1);
         latency.record(Duration::from_secs(100_000));
-        let summary = latency.summary().unwrap();
-        assert!(summary.max.abs_diff(100_000_000_000_000) < summary.max / 1_000);
-        assert!(summary.p.p999 <= summary.max);
+        let max = latency.max().unwrap();
+        assert!(max.abs_diff(100_000_000_000_000) < max / 1_000);
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_and_can_be_added_to() {
+        let mut latency = Latency::default();
+        (1..5_000u64).for_each(|n| latency.record_ns(n * n * 1_000));
+        let mut read = Latency::decode(&latency.encode().unwrap()).unwrap();
+        assert!(latency.counts().eq(read.counts()));
+        read.record(Duration::from_secs(100_000));
+        assert_eq!(read.n(), 5_000);
+        for text in ["", "AAAA", "no base64!"] {
+            assert!(Latency::decode(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_percentile_needs_its_samples() {
+        for (quantile, n) in [(0.5, 1), (0.95, 59), (0.99, 299), (0.999, 2_995), (0.9999, 29_956)] {
+            assert_eq!(samples_min(quantile), n, "{quantile}");
+        }
+        let mut latency = Latency::default();
+        (1..299).for_each(|ns| latency.record_ns(ns));
+        assert_eq!(latency.percentile(0.99), None);
+        latency.record_ns(299);
+        assert_eq!(latency.percentile(0.99), Some(297));
     }
 }

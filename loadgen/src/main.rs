@@ -3,9 +3,9 @@
 //! ```text
 //!  args -> plan ----> run ------> report          what was asked, what came of it
 //!                      |
-//!                  conductor <-- Report --- driver, one a thread      reactor
+//!                    fleet <---- Report --- driver, one a thread      reactor
 //!                      |  \--- Command ---> |
-//!                    books                  connection -- client      pure: bytes in, events out
+//!                books, series              connection -- client      pure: bytes in, events out
 //!                                               |
 //!                                             talk -- stamp, audit    what is sent, what came
 //! ```
@@ -22,9 +22,10 @@ mod audit;
 mod books;
 mod charge;
 mod client;
-mod conductor;
 mod cost;
 mod driver;
+mod fleet;
+mod heat;
 mod host;
 mod latency;
 mod plan;
@@ -32,10 +33,13 @@ mod ports;
 mod proc;
 mod ramp;
 mod report;
+mod result;
 mod run;
 mod schedule;
 mod screen;
+mod series;
 mod server;
+mod spread;
 mod stamp;
 mod table;
 mod tally;

@@ -13,11 +13,15 @@ use corecast::reactor::fds::{self, Demand, Limit, TooMany};
 use crate::args::{self, RunArgs};
 use crate::host;
 use crate::ports::Sources;
-use crate::ramp::Pace;
+use crate::ramp::{Pace, Shape, Tempo};
 use crate::units::{self, Rate};
 
 /// So many drivers at most: the kernel's tables would hold more, no machine needs them.
 const DRIVERS_MAX: u64 = 256;
+
+/// The most attempts in flight at an adaptive pace, for each core: a handshake takes some
+/// kilobytes, and drivers beyond the cores would only make a longer queue.
+const IN_FLIGHT_PER_CORE: u32 = 256;
 
 /// What a run will do.
 #[derive(Clone, Debug)]
@@ -34,9 +38,13 @@ pub struct Plan {
     pub files: Limit,
     /// How fast connections are opened.
     pub pace: Pace,
+    /// How a given rate is reached.
+    pub shape: Shape,
     /// How long one may take.
     pub open_timeout: Duration,
-    /// How long they are held.
+    /// How long the scenario runs untimed first.
+    pub warmup: Duration,
+    /// How long they are held and timed.
     pub hold: Duration,
     /// How long messages on their way are waited for.
     pub drain: Duration,
@@ -44,6 +52,8 @@ pub struct Plan {
     pub payload_len: usize,
     /// What is drawn at random follows from this.
     pub seed: u64,
+    /// How long a row of the series is.
+    pub tick: Duration,
 }
 
 /// What connections do during the hold.
@@ -145,11 +155,14 @@ impl Plan {
             has_own_tables,
             files,
             pace: args.ramp,
+            shape: args.ramp_shape,
             open_timeout: args.open_timeout,
+            warmup: args.warmup,
             hold: args.hold,
             drain: args.drain,
             payload_len: args.payload,
             seed: args.seed.unwrap_or_else(draw_seed),
+            tick: args.tick,
         })
     }
 
@@ -165,9 +178,16 @@ impl Plan {
         Ok(Some(Arc::new(sources)))
     }
 
-    /// How many connections driver `driver` has.
-    pub const fn share(&self, driver: u32) -> u32 {
-        self.conns / self.drivers + (driver < self.conns % self.drivers) as u32
+    /// How many of `conns` connections are those of driver `driver`.
+    pub const fn share(&self, conns: u32, driver: u32) -> u32 {
+        conns / self.drivers + (driver < conns % self.drivers) as u32
+    }
+
+    /// How driver `driver` opens its share.
+    pub fn tempo(&self, driver: u32) -> Tempo {
+        let cores = u32::try_from(host::cores()).unwrap_or(u32::MAX);
+        let window_max = (IN_FLIGHT_PER_CORE.saturating_mul(cores) / self.drivers).max(1);
+        Tempo { pace: self.pace, shape: self.shape, window_max, driver, drivers: self.drivers }
     }
 
     /// The number that marks the messages of this run.
@@ -231,7 +251,7 @@ mod tests {
     fn connections_are_shared_out_to_the_last() {
         for (conns, threads) in [(1, 1), (10, 3), (100_000, 7), (5, 4)] {
             let plan = plan(&format!("--conns {conns} --threads {threads}")).unwrap();
-            let shares = (0..plan.drivers).map(|driver| plan.share(driver));
+            let shares = (0..plan.drivers).map(|driver| plan.share(conns, driver));
             assert_eq!(shares.sum::<u32>(), conns);
         }
     }
@@ -242,7 +262,7 @@ mod tests {
         assert_eq!((few.drivers, few.has_own_tables), (2, false));
         let many = plan("--conns 100k").unwrap();
         assert!(many.drivers >= 6 && many.has_own_tables);
-        assert!(many.share(0) < 20_000);
+        assert!(many.share(100_000, 0) < 20_000);
     }
 
     #[test]

@@ -87,28 +87,45 @@ fn ports(mut taken: Vec<u16>, seed: u64) -> Vec<u16> {
     ports
 }
 
-/// One driver's hand of the sources.
+/// One driver's hand of the sources, dealt round and round: by the time a source comes again, the
+/// connection it was dealt to may be no more.
 #[derive(Debug)]
 pub struct Hand {
     sources: Arc<Sources>,
+    first: usize,
     next: usize,
     stride: usize,
+    /// How many sources have been dealt since one was last taken.
+    dealt: u64,
 }
 
 impl Hand {
     /// The hand of driver `driver` of `drivers`.
     pub fn new(sources: Arc<Sources>, driver: usize, drivers: usize) -> Self {
-        Self { sources, next: driver, stride: drivers }
+        Self { sources, first: driver, next: driver, stride: drivers, dealt: 0 }
+    }
+
+    /// The source dealt last was free, and is in use now.
+    pub fn taken(&mut self) {
+        self.dealt = 0;
     }
 }
 
 impl Iterator for Hand {
     type Item = SocketAddr;
 
+    /// The next source to try; `None` when a whole round has been tried in vain.
     fn next(&mut self) -> Option<SocketAddr> {
-        let source = self.sources.candidate(self.next)?;
+        if self.dealt * self.stride as u64 >= self.sources.capacity() {
+            return None;
+        }
+        self.dealt += 1;
+        let source = self.sources.candidate(self.next).or_else(|| {
+            self.next = self.first;
+            self.sources.candidate(self.next)
+        });
         self.next += self.stride;
-        Some(source)
+        source
     }
 }
 
@@ -123,15 +140,28 @@ mod tests {
     fn hands_are_disjoint_and_together_everything() {
         let addresses = addresses(LOOPBACK, 50_000).unwrap();
         let sources = Arc::new(Sources { addresses, ports: (2_000..2_007).collect() });
+        let capacity = usize::try_from(sources.capacity()).unwrap();
         for drivers in 1..6 {
             let mut seen = BTreeSet::new();
             for driver in 0..drivers {
-                for source in Hand::new(Arc::clone(&sources), driver, drivers) {
+                let hand = Hand::new(Arc::clone(&sources), driver, drivers);
+                for source in hand.take((capacity - driver).div_ceil(drivers)) {
                     assert!(seen.insert(source), "{source} is in two hands");
                 }
             }
-            assert_eq!(seen.len() as u64, sources.capacity());
+            assert_eq!(seen.len(), capacity);
         }
+    }
+
+    #[test]
+    fn a_hand_is_dealt_again_while_its_sources_come_free() {
+        let addresses = vec![LOOPBACK];
+        let sources = Arc::new(Sources { addresses, ports: (2_000..2_010).collect() });
+        let mut hand = Hand::new(sources, 0, 1);
+        let first: Vec<_> = hand.by_ref().take(10).collect();
+        assert_eq!(hand.next(), None, "all have been tried in vain");
+        hand.taken();
+        assert_eq!(hand.by_ref().take(10).collect::<Vec<_>>(), first);
     }
 
     #[test]

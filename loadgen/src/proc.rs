@@ -41,6 +41,39 @@ pub fn steal_ticks(stat: &str) -> Option<(u64, u64)> {
     Some((*ticks.get(7)?, ticks.iter().sum()))
 }
 
+/// The ticks in which each core was busy, and all its ticks (`stat`).
+pub fn core_ticks(stat: &str) -> Vec<(u64, u64)> {
+    let cores = stat.lines().filter(|line| line.starts_with("cpu") && !line.starts_with("cpu "));
+    let ticks = |line: &str| {
+        let fields = line.split_whitespace().skip(1).take(8);
+        let ticks: Vec<u64> = fields.map_while(|field| field.parse().ok()).collect();
+        let &[_, _, _, idle, waiting, ..] = ticks.as_slice() else { return None };
+        let all = ticks.iter().sum::<u64>();
+        Some((all - idle - waiting, all))
+    };
+    cores.filter_map(ticks).collect()
+}
+
+/// A number in a table of two lines, names above and numbers below, both after `table:`
+/// (`net/netstat`, `net/snmp`).
+pub fn counter(text: &str, table: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(table)?.strip_prefix(':'));
+    let (names, numbers) = (lines.next()?, lines.next()?);
+    let position = names.split_whitespace().position(|it| it == name)?;
+    numbers.split_whitespace().nth(position)?.parse().ok()
+}
+
+/// Packets that found their core's queue full, over all cores (`net/softnet_stat`).
+pub fn softnet_drops(text: &str) -> Option<u64> {
+    let drops = |line: &str| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok();
+    text.lines().map(drops).sum()
+}
+
+/// Pages of a process that are in memory, shared ones counted whole (`PID/statm`).
+pub fn resident_pages(statm: &str) -> Option<u64> {
+    statm.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// The ports something listens at (`net/tcp`, `net/tcp6`).
 pub fn listening(table: &str) -> Vec<u16> {
     let port = |line: &str| {
@@ -115,6 +148,22 @@ mod tests {
         let stat = "cpu  10 20 30 40 50 60 70 80 90 100\ncpu0 1 2 3 4 5 6 7 8 9 10\n";
         assert_eq!(steal_ticks(stat), Some((80, 360)));
         assert_eq!(steal_ticks("cpu  1 2 3"), None);
+    }
+
+    #[test]
+    fn each_core_has_its_ticks() {
+        let stat = "cpu  9 9 9 9 9 9 9 9\ncpu0 1 2 3 40 4 5 6 7 8 9\ncpu1 cut\nintr 5\n";
+        assert_eq!(core_ticks(stat), [(24, 68)]);
+    }
+
+    #[test]
+    fn a_counter_stands_below_its_name() {
+        let text = "TcpExt: SyncookiesSent ListenDrops\nTcpExt: 3 17\nIpExt: InNoRoutes\nIpExt: 1";
+        assert_eq!(counter(text, "TcpExt", "ListenDrops"), Some(17));
+        assert_eq!(counter(text, "TcpExt", "Unheard"), None);
+        assert_eq!(counter(text, "Tcp", "ListenDrops"), None);
+        assert_eq!(softnet_drops("0000ffff 00000002 0\n00000001 0000000a 0\n"), Some(12));
+        assert_eq!(resident_pages("500 120 7 1 0 9 0\n"), Some(120));
     }
 
     #[test]

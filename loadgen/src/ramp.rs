@@ -3,9 +3,13 @@
 //! At a given rate each has its intended start, and one that begins late is charged for it. The
 //! adaptive pace instead keeps a window of attempts in flight: it opens by one for each that
 //! succeeds and halves for each that fails, as TCP finds its own rate.
+//!
+//! A ramp can be lengthened and shortened again and again: a fleet grows and shrinks.
 
 use std::str::FromStr;
 use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
 
 use crate::units::Rate;
 
@@ -26,14 +30,74 @@ impl FromStr for Pace {
     }
 }
 
+/// How a given rate is reached.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Shape {
+    /// One by one at equal distances
+    #[default]
+    Linear,
+    /// A second's worth at once, every second
+    Step,
+    /// Doubling every second from a sixteenth of the rate up to it
+    Exp,
+}
+
+/// How one driver of several opens its share.
+#[derive(Clone, Copy, Debug)]
+pub struct Tempo {
+    /// How fast all together open connections.
+    pub pace: Pace,
+    /// How a given rate is reached.
+    pub shape: Shape,
+    /// The most attempts of this driver in flight at an adaptive pace.
+    pub window_max: u32,
+    /// Which driver it is.
+    pub driver: u32,
+    /// Of how many.
+    pub drivers: u32,
+}
+
+impl Tempo {
+    /// When the attempt `number` of this driver should begin, counted from the start of the ramp.
+    fn offset(&self, number: u32, rate: Rate) -> Duration {
+        // The drivers take turns, so that together they keep the pace.
+        let place = f64::from(number) * f64::from(self.drivers) + f64::from(self.driver);
+        let rate = rate.per_second();
+        let linear = place / rate;
+        Duration::from_secs_f64(match self.shape {
+            Shape::Linear => linear,
+            Shape::Step => linear.floor(),
+            Shape::Exp => {
+                let first = rate / EXP_FRACTION;
+                // The sum of a rate that doubles every second, taken backwards.
+                let doubling = (1.0 + place * std::f64::consts::LN_2 / first).log2();
+                let whole = EXP_FRACTION.log2();
+                let reached = first * (EXP_FRACTION - 1.0) / std::f64::consts::LN_2;
+                if doubling < whole { doubling } else { whole + (place - reached) / rate }
+            }
+        })
+    }
+}
+
+/// The part of its rate with which an exponential ramp begins.
+const EXP_FRACTION: f64 = 16.0;
+
 /// One driver's share of the connections, as they are begun.
 #[derive(Debug)]
 pub struct Ramp {
-    starts: Starts,
+    tempo: Tempo,
+    /// When it was last lengthened.
+    start: Instant,
+    /// How many first attempts have begun since then.
+    begun: u32,
     /// First attempts that have not begun.
     fresh: u32,
-    /// First attempts that have.
-    begun: u32,
+    /// The lowest number that no connection has ever had.
+    unused: u32,
+    /// Numbers whose connection is no more, to be given to others.
+    vacant: Vec<u32>,
+    /// Numbers that have failed for good, to be tried when the ramp is lengthened.
+    given_up: Vec<u32>,
     /// Connections that failed and are to be tried again.
     again: Vec<u32>,
     retries_left: u32,
@@ -41,15 +105,6 @@ pub struct Ramp {
     in_flight: u32,
     window: u32,
     paused_until: Instant,
-}
-
-/// When first attempts are to start.
-#[derive(Clone, Copy, Debug)]
-enum Starts {
-    /// As soon as the window lets them in.
-    Window,
-    /// One by one.
-    Schedule { first: Instant, interval: Duration },
 }
 
 /// An attempt that may begin.
@@ -62,8 +117,6 @@ pub struct Attempt {
 }
 
 impl Ramp {
-    /// The most attempts in flight at an adaptive pace.
-    const WINDOW_MAX: u32 = 256;
     /// Where the window starts.
     const WINDOW_START: u32 = 32;
     /// How long a failure holds back what follows at an adaptive pace, and its own repetition.
@@ -71,29 +124,40 @@ impl Ramp {
     /// After so many failures without a success between them, the rest is not tried.
     const FAILURES_IN_A_ROW_MAX: u32 = 100;
 
-    /// The ramp of driver `driver` of `drivers`, with `share` connections to begin from `start` on.
-    ///
-    /// One failure in twenty, and three more, are tried again; further ones are final.
-    pub fn new(pace: Pace, share: u32, start: Instant, driver: u32, drivers: u32) -> Self {
-        let starts = match pace {
-            Pace::Adaptive => Starts::Window,
-            // The drivers take turns, so that together they keep the pace.
-            Pace::Fixed(rate) => Starts::Schedule {
-                first: start + rate.interval() * driver,
-                interval: rate.interval() * drivers,
-            },
-        };
+    /// A ramp without a connection to begin.
+    pub fn new(tempo: Tempo, now: Instant) -> Self {
         Self {
-            starts,
-            fresh: share,
+            tempo,
+            start: now,
             begun: 0,
+            fresh: 0,
+            unused: 0,
+            vacant: Vec::new(),
+            given_up: Vec::new(),
             again: Vec::new(),
-            retries_left: share / 20 + 3,
+            retries_left: 0,
             failures_in_a_row: 0,
             in_flight: 0,
-            window: Self::WINDOW_START,
-            paused_until: start,
+            window: Self::WINDOW_START.min(tempo.window_max),
+            paused_until: now,
         }
+    }
+
+    /// Has `more` connections begin from `now` on.
+    ///
+    /// One failure in twenty, and three more, are tried again; further ones are final.
+    pub fn lengthen(&mut self, more: u32, now: Instant) {
+        self.start = now;
+        self.begun = 0;
+        self.fresh = more;
+        self.retries_left = more / 20 + 3;
+        self.failures_in_a_row = 0;
+        self.vacant.append(&mut self.given_up);
+    }
+
+    /// Gives the number of a connection that is no more to another one later.
+    pub fn vacate(&mut self, number: u32) {
+        self.vacant.push(number);
     }
 
     /// The next attempt, if one may begin at `now`. It counts as in flight from then on.
@@ -107,20 +171,23 @@ impl Ramp {
         {
             return Some(Attempt { number, intended: now });
         }
-        let intended = match self.starts {
-            Starts::Window => now,
-            Starts::Schedule { .. } => self.next_start(),
+        let intended = match self.tempo.pace {
+            Pace::Adaptive => now,
+            Pace::Fixed(_) => self.next_start(),
         };
-        let number = self.begun;
         self.fresh -= 1;
         self.begun += 1;
+        let number = self.vacant.pop().unwrap_or_else(|| {
+            self.unused += 1;
+            self.unused - 1
+        });
         Some(Attempt { number, intended })
     }
 
     /// When the next attempt may begin; `None` while that depends on those in flight, and when
     /// there is none.
     pub fn deadline(&self) -> Option<Instant> {
-        if matches!(self.starts, Starts::Window) && self.in_flight >= self.window {
+        if self.tempo.pace == Pace::Adaptive && self.in_flight >= self.window {
             return None;
         }
         let again = (!self.again.is_empty()).then_some(self.paused_until);
@@ -132,7 +199,7 @@ impl Ramp {
     pub fn succeeded(&mut self) {
         self.in_flight -= 1;
         self.failures_in_a_row = 0;
-        self.window = (self.window + 1).min(Self::WINDOW_MAX);
+        self.window = (self.window + 1).min(self.tempo.window_max);
     }
 
     /// Connection `number`, in flight, has failed.
@@ -143,16 +210,19 @@ impl Ramp {
         self.paused_until = now + Self::PAUSE;
         if self.failures_in_a_row >= Self::FAILURES_IN_A_ROW_MAX {
             self.stop();
-        } else if let Some(left) = self.retries_left.checked_sub(1) {
+        }
+        if let Some(left) = self.retries_left.checked_sub(1) {
             self.retries_left = left;
             self.again.push(number);
+        } else {
+            self.given_up.push(number);
         }
     }
 
     /// Begins no more attempts.
     pub fn stop(&mut self) {
         self.fresh = 0;
-        self.again.clear();
+        self.given_up.append(&mut self.again);
         self.retries_left = 0;
     }
 
@@ -163,9 +233,9 @@ impl Ramp {
 
     /// When the next first attempt may begin.
     fn next_start(&self) -> Instant {
-        match self.starts {
-            Starts::Window => self.paused_until,
-            Starts::Schedule { first, interval } => first + interval * self.begun,
+        match self.tempo.pace {
+            Pace::Adaptive => self.paused_until,
+            Pace::Fixed(rate) => self.start + self.tempo.offset(self.begun, rate),
         }
     }
 }
@@ -175,9 +245,17 @@ impl Ramp {
 mod tests {
     use super::*;
 
+    const WINDOW_MAX: u32 = 256;
+
+    fn tempo(pace: Pace, shape: Shape, driver: u32, drivers: u32) -> Tempo {
+        Tempo { pace, shape, window_max: WINDOW_MAX, driver, drivers }
+    }
+
     fn adaptive(share: u32) -> (Ramp, Instant) {
         let start = Instant::now();
-        (Ramp::new(Pace::Adaptive, share, start, 0, 1), start)
+        let mut ramp = Ramp::new(tempo(Pace::Adaptive, Shape::Linear, 0, 1), start);
+        ramp.lengthen(share, start);
+        (ramp, start)
     }
 
     fn begin_all(ramp: &mut Ramp, now: Instant) -> u32 {
@@ -194,7 +272,7 @@ mod tests {
             in_flight += begin_all(&mut ramp, now);
             in_flight -= 1;
         }
-        assert_eq!(in_flight, Ramp::WINDOW_MAX);
+        assert_eq!(in_flight, WINDOW_MAX);
         ramp.failed(0, now);
         assert_eq!(begin_all(&mut ramp, now + Ramp::PAUSE), 0, "the window has halved");
         for _ in 0..200 {
@@ -208,15 +286,32 @@ mod tests {
     fn a_fixed_pace_is_shared_and_charged_from_the_intended_start() {
         let start = Instant::now();
         let pace = "100/s".parse().unwrap();
-        let mut ramps = [0, 1].map(|driver| Ramp::new(pace, 5, start, driver, 2));
+        let mut ramps =
+            [0, 1].map(|driver| Ramp::new(tempo(pace, Shape::Linear, driver, 2), start));
         let late = start + Duration::from_millis(55);
         let mut intended = Vec::new();
         for ramp in &mut ramps {
+            ramp.lengthen(5, start);
             intended.extend(std::iter::from_fn(|| ramp.next(late)).map(|it| it.intended));
         }
         intended.sort();
         assert_eq!(intended, [0, 10, 20, 30, 40, 50].map(|ms| start + Duration::from_millis(ms)));
         assert_eq!(ramps[0].deadline(), Some(start + Duration::from_millis(60)));
+    }
+
+    #[test]
+    fn every_shape_comes_to_its_rate() {
+        let offsets = |shape, numbers: [u32; 4]| {
+            let rate = "16/s".parse().unwrap();
+            let tempo = tempo(Pace::Fixed(rate), shape, 0, 1);
+            numbers.map(|number| tempo.offset(number, rate).as_millis())
+        };
+        assert_eq!(offsets(Shape::Linear, [0, 8, 16, 160]), [0, 500, 1_000, 10_000]);
+        assert_eq!(offsets(Shape::Step, [0, 15, 16, 47]), [0, 0, 1_000, 2_000]);
+        // One in the first 0.76 s, 1.44 in the first second, 2.88 in the second, and so on.
+        assert_eq!(offsets(Shape::Exp, [0, 1, 5, 22])[..3], [0, 759, 2_158]);
+        let [.., before, after] = offsets(Shape::Exp, [0, 0, 100, 116]);
+        assert_eq!(after - before, 1_000, "at full rate at last");
     }
 
     #[test]
@@ -250,5 +345,26 @@ mod tests {
             now += Ramp::PAUSE;
         }
         assert_eq!(failed, 39 + 40 / 20 + 3);
+    }
+
+    #[test]
+    fn a_ramp_that_grows_again_uses_every_number_once() {
+        let (mut ramp, now) = adaptive(10);
+        let mut numbers = Vec::new();
+        while let Some(attempt) = ramp.next(now) {
+            ramp.succeeded();
+            numbers.push(attempt.number);
+        }
+        for number in [8, 9] {
+            ramp.vacate(number);
+            numbers.retain(|it| *it != number);
+        }
+        ramp.lengthen(4, now);
+        while let Some(attempt) = ramp.next(now) {
+            ramp.succeeded();
+            numbers.push(attempt.number);
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..12).collect::<Vec<_>>());
     }
 }

@@ -17,19 +17,20 @@ use rustls::pki_types::ServerName;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::args::{PAYLOAD_LEN_MAX, RunArgs};
+use crate::args::{Cli, PAYLOAD_LEN_MAX, RunArgs};
 use crate::charge::Charges;
 use crate::client::Greeting;
-use crate::conductor::{self, Outcome, Stand};
 use crate::driver::scene::Setting;
+use crate::fleet::{Fleet, Glance, Stand, Trial};
 use crate::host::Machine;
 use crate::plan::{Obstacle, Plan};
-use crate::report::{Findings, json, text};
+use crate::report::{Findings, file, text};
+use crate::result::Document;
 use crate::screen::Screen;
 use crate::server::Embedded;
 use crate::stamp::Press;
 use crate::target::Target;
-use crate::verdict::{Exit, Gate, Verdict};
+use crate::verdict::{Exit, Gate, Outcome, Verdict};
 
 /// How long the server may take to answer the first knock.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,6 +71,9 @@ impl fmt::Display for Refusal {
 ///
 /// What stood in the way of a run. A run that went badly is no error but a verdict.
 pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
+    if let Some(path) = &args.replay {
+        return run(&replayed(path, args)?);
+    }
     let interrupted = interruption().map_err(|error| Refusal::new(Exit::Preflight, error))?;
     let files = fds::raise_limit().map_err(|error| Refusal::new(Exit::Preflight, error))?;
     let plan = Plan::new(args, files, || u64::from_ne_bytes(Random::new().draw()))?;
@@ -99,11 +103,17 @@ pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
     let findings = Findings {
         plan: &plan,
         url: &url,
+        labels: &args.label.iter().cloned().collect(),
         server_workers: subject.embedded.as_ref().map(Embedded::workers),
         addresses,
         started,
         machine: &machine,
-        charges: &Charges::new(&outcome, gate.is_co_located),
+        charges: &Charges::new(
+            &outcome.ledger.before,
+            &outcome.resized,
+            &outcome.trial,
+            gate.is_co_located,
+        ),
         verdict: &Verdict::new(&plan, &outcome, &gate),
         outcome: &outcome,
     };
@@ -197,13 +207,33 @@ fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
     }
 }
 
-/// Conducts the run while a screen shows it.
+/// Opens, holds and closes while a screen shows it.
 fn measure(args: &RunArgs, stand: &Stand, url: &str) -> Result<Outcome, Refusal> {
-    let mut screen = Screen::new(args.quiet, &stand.plan, url, stand.setting.now());
-    let outcome = conductor::conduct(stand, &mut |books, moment, now| {
-        screen.show(&stand.plan, books, moment, now);
-    });
-    outcome.map_err(|error| Refusal::new(Exit::Inconsistent, format!("a driver failed: {error}")))
+    let failed = |error| Refusal::new(Exit::Inconsistent, format!("a driver failed: {error}"));
+    let plan = Arc::clone(&stand.plan);
+    let mut screen = Screen::new(args.quiet, &plan, url, stand.setting.now());
+    let mut show = |glance: &Glance<'_>| screen.show(glance);
+    let mut fleet = Fleet::launch(stand.clone(), &mut show).map_err(failed)?;
+    let resized = fleet.resize(plan.conns);
+    let is_held = fleet.open() > 0 && fleet.halt().is_none();
+    let trial = if is_held { fleet.trial(plan.hold) } else { Trial::default() };
+    let ledger = fleet.dismiss().map_err(failed)?;
+    Ok(Outcome { resized, trial, ledger })
+}
+
+/// The arguments of the run that the file at `path` tells of, with its seed.
+///
+/// What is written and shown is not repeated but taken from `args`, so that the result of the first
+/// run stays.
+fn replayed(path: &Path, args: &RunArgs) -> Result<RunArgs, Refusal> {
+    let usage = |reason: String| Refusal::new(Exit::Usage, reason);
+    let document = Document::read(path).map_err(|error| usage(error.to_string()))?;
+    let again = Cli::run_of(&document.argv).map_err(usage)?;
+    let seed = u64::from_str_radix(&document.seed, 16).map_err(|error| usage(error.to_string()))?;
+    if again.replay.is_some() {
+        return Err(usage(format!("{} tells of a replay: name its original", path.display())));
+    }
+    Ok(RunArgs { seed: Some(seed), json: args.json.clone(), quiet: args.quiet, ..again })
 }
 
 /// Writes what was asked for: the page, unless all shall be quiet, and the file.
@@ -215,14 +245,15 @@ fn report(args: &RunArgs, findings: &Findings<'_>) -> io::Result<()> {
         stdout.write_all(text::page(findings).as_bytes())?;
     }
     let Some(path) = json_to else { return Ok(()) };
-    let document = json::document(findings)?;
+    let document = file::document(findings).text()?;
     if is_taken {
         return stdout.write_all(document.as_bytes());
     }
     fs::write(path, document)
         .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
     if !args.quiet {
-        writeln!(stdout, "{:<12}{}", "Wrote", path.display())?;
+        let path = path.display();
+        writeln!(stdout, "{:<12}{path}    again: loadgen run --replay {path}", "Wrote")?;
     }
     Ok(())
 }

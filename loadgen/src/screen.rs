@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 use std::time::{Duration, Instant};
 
-use crate::books::Books;
-use crate::conductor::Moment;
+use crate::fleet::{Glance, Moment};
 use crate::plan::Plan;
+use crate::series::Series;
 use crate::{table, units};
 
 /// How often a screen is redrawn: often enough to seem alive, and cheap.
@@ -51,11 +51,12 @@ impl Screen {
     }
 
     /// Shows how it stands, if it is time.
-    pub fn show(&mut self, plan: &Plan, books: &Books, moment: Moment, now: Instant) {
+    pub fn show(&mut self, glance: &Glance<'_>) {
+        let Glance { plan, books, moment, now, .. } = *glance;
         if self.style == Style::Silent || (now < self.due && moment != Moment::Close) {
             return;
         }
-        let view = self.view(plan, books, moment, now);
+        let view = self.view(glance);
         let text = match self.style {
             Style::Lines => {
                 self.due = now + LINE_INTERVAL;
@@ -66,7 +67,10 @@ impl Screen {
             }
             Style::InPlace | Style::Silent => {
                 self.due = now + REDRAW_INTERVAL;
-                let lines = view.lines(&self.title, table::rows(books, plan.scenario));
+                let (between, trial) = (&books.between, &books.trial);
+                let distributions =
+                    table::distributions(between, trial, &books.recipients, plan.scenario);
+                let lines = view.lines(&self.title, table::rows(distributions));
                 let text = in_place(&lines, self.drawn);
                 self.drawn = lines.len();
                 text
@@ -76,15 +80,16 @@ impl Screen {
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
-    fn view(&mut self, plan: &Plan, books: &Books, moment: Moment, now: Instant) -> View {
+    fn view(&mut self, glance: &Glance<'_>) -> View {
+        let Glance { plan, books, series, moment, now } = *glance;
         let open = books.open();
         let (last_open, last) = self.last;
         let ms = u64::try_from((now - last).as_millis()).unwrap_or(u64::MAX);
         let opened = open.saturating_sub(last_open);
         self.last = (open, now);
-        let accounting = books.accounting();
-        let traffic = &books.hold.traffic;
-        let lag = if moment == Moment::Ramp { &books.ramp.lag } else { &books.hold.lag };
+        let accounting = &books.accounting;
+        let traffic = &books.trial.traffic;
+        let lag = if moment == Moment::Ramp { &books.between.lag } else { &books.trial.lag };
         View {
             elapsed: now - self.start,
             stage: stage(moment, plan, now),
@@ -94,10 +99,11 @@ impl Screen {
             failed: accounting.failures(),
             lost: accounting.unexpected_closures(),
             opened_per_second: (opened * 1_000).checked_div(ms).unwrap_or(0),
-            pings: books.ramp.traffic.pings + traffic.pings,
+            pings: books.between.traffic.pings + traffic.pings,
             sent: traffic.sent,
             received: traffic.audit.received,
             lag: lag.quantile(0.99),
+            server: server(series),
         }
     }
 }
@@ -116,6 +122,7 @@ struct View {
     sent: u64,
     received: u64,
     lag: Option<u64>,
+    server: Option<String>,
 }
 
 impl View {
@@ -152,6 +159,7 @@ impl View {
             format!("{}   {}/s", self.bar(), units::count(self.opened_per_second)),
         ];
         lines.extend(table);
+        lines.extend(self.server.clone());
         let lag = self.lag.map_or_else(|| "-".to_owned(), units::time);
         lines.push(format!("{}   generator: loop lag p99 {lag}", self.talk()));
         lines
@@ -176,9 +184,17 @@ impl View {
     }
 }
 
+/// How the server stood at the last tick, if it is known.
+fn server(series: &Series) -> Option<String> {
+    let memory = units::bytes(series.last("srv_rss")?);
+    let percent = (series.last("srv_cpu_ns")? * 100).checked_div(series.tick_ns)?;
+    Some(format!("server: {memory} in memory, {percent} % of a core"))
+}
+
 fn stage(moment: Moment, plan: &Plan, now: Instant) -> String {
     match moment {
         Moment::Ramp => "ramp".to_owned(),
+        Moment::Warmup => "warmup".to_owned(),
         Moment::Hold { since } => {
             format!("hold {}/{}s", (now - since).as_secs(), plan.hold.as_secs())
         }
@@ -219,6 +235,7 @@ mod tests {
             sent: 0,
             received: 0,
             lag: None,
+            server: None,
         }
     }
 

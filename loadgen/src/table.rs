@@ -1,19 +1,31 @@
 //! Distributions as rows of a table: on the screen while it runs, in the report after it.
 
-use crate::books::Books;
 use crate::latency::Latency;
 use crate::plan::Scenario;
+use crate::spread::Recipients;
+use crate::tally::Tally;
 use crate::units;
 
 /// The table of a run: a head, and a row for every distribution there is.
-pub fn rows(books: &Books, scenario: Scenario) -> Vec<String> {
-    let phases = &books.ramp.phases;
-    let traffic = &books.hold.traffic;
+pub fn rows<'a>(distributions: impl IntoIterator<Item = (&'a str, &'a Latency)>) -> Vec<String> {
+    let rows = distributions.into_iter().filter_map(|(name, latency)| row(name, latency));
+    std::iter::once(head()).chain(rows).collect()
+}
+
+/// The distributions of the tallies `between` and in a trial, and of its publications.
+pub fn distributions<'a>(
+    between: &'a Tally,
+    trial: &'a Tally,
+    recipients: &'a Recipients,
+    scenario: Scenario,
+) -> [(&'static str, &'a Latency); 12] {
+    let phases = &between.phases;
+    let traffic = &trial.traffic;
     let latency = match scenario {
         Scenario::Broadcast { .. } => "deliver",
         Scenario::Idle | Scenario::Echo(_) => "echo",
     };
-    let distributions = [
+    [
         ("tcp connect", &phases.tcp),
         ("tls handshake", &phases.tls),
         ("upgrade", &phases.upgrade),
@@ -22,23 +34,24 @@ pub fn rows(books: &Books, scenario: Scenario) -> Vec<String> {
         (latency, &traffic.corrected),
         ("  from sending", &traffic.uncorrected),
         ("  schedule slip", &traffic.slip),
-        ("first recipient", &books.first_recipient),
-        ("last recipient", &books.last_recipient),
-    ];
-    let rows = distributions.iter().filter_map(|(name, latency)| row(name, latency));
-    std::iter::once(head()).chain(rows).collect()
+        ("first recipient", &recipients.first),
+        ("half have it", &recipients.median),
+        ("99 % have it", &recipients.p99),
+        ("last recipient", &recipients.last),
+    ]
 }
 
 fn head() -> String {
     line("", ["p50", "p90", "p99", "p99.9", "max", "n"].map(str::to_owned))
 }
 
-/// One distribution; none if nothing was counted.
+/// One distribution, with a dash for a percentile that too little was counted for; none if nothing
+/// was counted.
 fn row(name: &str, latency: &Latency) -> Option<String> {
-    let summary = latency.summary()?;
-    let p = &summary.p;
-    let [p50, p90, p99, p999, max] = [p.p50, p.p90, p.p99, p.p999, summary.max].map(units::time);
-    Some(line(name, [p50, p90, p99, p999, max, units::count(summary.n)]))
+    let max = units::time(latency.max()?);
+    let [p50, p90, p99, p999] = [0.5, 0.9, 0.99, 0.999]
+        .map(|quantile| latency.percentile(quantile).map_or_else(|| "-".to_owned(), units::time));
+    Some(line(name, [p50, p90, p99, p999, max, units::count(latency.n())]))
 }
 
 fn line(name: &str, cells: [String; 6]) -> String {
@@ -51,13 +64,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_counted_has_a_row() {
-        let mut books = Books::new(1);
-        books.ramp.phases.tcp.record_ns(80_000);
-        let rows = rows(&books, Scenario::Idle);
+    fn only_what_was_counted_has_a_row_and_only_what_can_be_told_a_number() {
+        let (mut one, none) = (Latency::default(), Latency::default());
+        one.record_ns(80_000);
+        let rows = rows([("tcp connect", &one), ("upgrade", &none)]);
         assert_eq!(rows.len(), 2);
-        assert!(rows[1].starts_with("tcp connect"));
-        assert_eq!(rows[1].split_whitespace().last(), Some("1"));
+        let cells: Vec<_> = rows[1].split_whitespace().skip(2).collect();
+        assert_eq!(cells, ["0.08ms", "-", "-", "-", "0.08ms", "1"]);
         assert_eq!(rows[0].len(), rows[1].len());
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::conductor::Outcome;
+use crate::cost::Sample;
+use crate::fleet::{Halt, Ledger, Resized, Trial};
 use crate::plan::{Plan, Scenario};
 use crate::units;
 use crate::watch::Seen;
@@ -31,6 +32,17 @@ pub enum Exit {
     Inconsistent = 7,
 }
 
+/// What was measured.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How the connections were opened.
+    pub resized: Resized,
+    /// How they were held; nothing is held if none opened.
+    pub trial: Trial,
+    /// The whole life of the fleet.
+    pub ledger: Ledger,
+}
+
 /// What the generator must keep to be believed.
 #[derive(Clone, Copy, Debug)]
 pub struct Gate {
@@ -48,10 +60,10 @@ pub struct Gate {
 const STEAL_PERMILLE_MAX: u64 = 20;
 
 /// One thing that had to hold.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Objective {
     /// What had to hold.
-    pub expr: &'static str,
+    pub expr: String,
     /// What was found.
     pub value: u64,
     /// Whether it held.
@@ -61,7 +73,7 @@ pub struct Objective {
 }
 
 /// Whether the generator kept pace.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Validity {
     /// Whether it did.
     pub valid: bool,
@@ -106,12 +118,12 @@ impl Verdict {
 }
 
 fn exit(outcome: &Outcome, objectives: &[Objective], is_believed: bool) -> Exit {
-    let books = &outcome.books;
-    if !books.is_balanced() || books.pending() + books.open() != 0 {
+    let ledger = &outcome.ledger;
+    if !ledger.is_balanced {
         Exit::Inconsistent
-    } else if outcome.is_interrupted {
+    } else if ledger.halt == Some(Halt::Interrupted) {
         Exit::Interrupted
-    } else if books.accounting().opened == 0 {
+    } else if ledger.accounting.opened == 0 {
         Exit::Unreachable
     } else if !is_believed {
         Exit::Invalid
@@ -124,12 +136,12 @@ fn exit(outcome: &Outcome, objectives: &[Objective], is_believed: bool) -> Exit 
 
 fn sentence(exit: Exit, plan: &Plan, outcome: &Outcome, objectives: &[Objective]) -> String {
     let conns = units::count(u64::from(plan.conns));
-    let held = units::time(units::ns(outcome.held));
+    let held = units::time(units::ns(outcome.trial.hold.len()));
     match exit {
         Exit::Held => format!("PASS: {conns} connections held for {held}, nothing lost"),
         Exit::Broken => {
             let broken = objectives.iter().filter(|objective| !objective.pass);
-            let broken: Vec<_> = broken.map(|objective| objective.expr).collect();
+            let broken: Vec<_> = broken.map(|objective| objective.expr.as_str()).collect();
             format!("FAIL: did not hold: {}", broken.join(", "))
         }
         Exit::Invalid => "INVALID: the generator did not keep pace with itself".to_owned(),
@@ -142,20 +154,21 @@ fn sentence(exit: Exit, plan: &Plan, outcome: &Outcome, objectives: &[Objective]
 
 /// What every run promises to check.
 fn objectives(plan: &Plan, outcome: &Outcome) -> Vec<Objective> {
-    let books = &outcome.books;
+    let trial = &outcome.trial;
     let conns = u64::from(plan.conns);
-    let lost = books.hold.accounting.unexpected_closures();
+    let lost = trial.tally.accounting.unexpected_closures();
     let opened = Objective {
-        expr: "connections.held == connections.requested",
-        value: books.held,
-        pass: books.held == conns,
+        expr: "connections.held == connections.requested".to_owned(),
+        value: trial.held,
+        pass: trial.held == conns,
         n: conns,
     };
-    let none = |expr, value, n| Objective { expr, value, pass: value == 0, n };
-    let mut objectives = vec![opened, none("closes.unexpected == 0", lost, books.held)];
+    let none =
+        |expr: &str, value, n| Objective { expr: expr.to_owned(), value, pass: value == 0, n };
+    let mut objectives = vec![opened, none("closes.unexpected == 0", lost, trial.held)];
     if plan.scenario != Scenario::Idle {
-        let audit = &books.hold.traffic.audit;
-        let expected = books.expected();
+        let audit = &trial.tally.traffic.audit;
+        let expected = trial.expected;
         objectives.extend([
             none("deliver.loss == 0", expected.saturating_sub(audit.received), expected),
             none("seq.doubled == 0", audit.doubled, audit.received),
@@ -167,19 +180,19 @@ fn objectives(plan: &Plan, outcome: &Outcome) -> Vec<Objective> {
 }
 
 fn validity(plan: &Plan, outcome: &Outcome, gate: &Gate) -> Validity {
-    let books = &outcome.books;
+    let Outcome { resized, trial, .. } = outcome;
     let mut found = Validity {
         valid: true,
         co_located: gate.is_co_located,
         reasons: Vec::new(),
         notes: Vec::new(),
-        lag_p99_ns: books.hold.lag.quantile(0.99),
-        ramp_lag_p99_ns: books.ramp.lag.quantile(0.99),
-        cpu_percent_max: outcome.seen.busiest_percent,
-        steal_permille: steal_permille(outcome),
+        lag_p99_ns: trial.tally.lag.quantile(0.99),
+        ramp_lag_p99_ns: resized.tally.lag.quantile(0.99),
+        cpu_percent_max: trial.seen.busiest_percent,
+        steal_permille: steal_permille(trial.begin.as_ref(), trial.end.as_ref()),
     };
     found.judge_lag(plan.scenario, units::ns(gate.lag_max));
-    found.judge_cpu(outcome.seen, gate.cpu_percent_max);
+    found.judge_cpu(trial.seen, gate.cpu_percent_max);
     if gate.is_co_located {
         found.notes.push("server and generator share this machine: a lower bound".to_owned());
     }
@@ -226,9 +239,9 @@ impl Validity {
 }
 
 /// What the hypervisor took in the hold.
-fn steal_permille(outcome: &Outcome) -> Option<u64> {
-    let (stolen_before, all_before) = outcome.hold_begin.as_ref()?.steal?;
-    let (stolen, all) = outcome.hold_end.as_ref()?.steal?;
+fn steal_permille(begin: Option<&Sample>, end: Option<&Sample>) -> Option<u64> {
+    let (stolen_before, all_before) = begin?.steal?;
+    let (stolen, all) = end?.steal?;
     (stolen.saturating_sub(stolen_before) * 1_000).checked_div(all.saturating_sub(all_before))
 }
 
@@ -236,10 +249,7 @@ fn steal_permille(outcome: &Outcome) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::accounting::{Closure, Failure};
-    use crate::books::Books;
-    use crate::cost::Sample;
-    use crate::driver::link::{Progress, Report, Stage};
-    use crate::tally::Tally;
+    use crate::series::Series;
     use clap::Parser;
     use corecast::reactor::fds::Limit;
 
@@ -262,33 +272,27 @@ mod tests {
 
     /// Ten connections, all held and closed by us.
     fn good() -> Outcome {
-        let mut outcome = Outcome {
-            books: Books::new(1),
-            before: Sample::default(),
-            hold_begin: Some(sample(0, 0)),
-            hold_end: Some(sample(0, 1_000)),
-            ramp: Duration::from_secs(1),
-            held: Duration::from_secs(30),
+        let mut resized = Resized::default();
+        resized.tally.accounting.attempted = 10;
+        resized.tally.accounting.opened = 10;
+        let mut accounting = resized.tally.accounting.clone();
+        accounting.closed.insert(Closure::Ours, 10);
+        let trial = Trial {
+            held: 10,
+            begin: Some(sample(0, 0)),
+            end: Some(sample(0, 1_000)),
             seen: Seen { looks: 30, too_busy: 0, busiest_percent: 3 },
-            is_interrupted: false,
+            ..Trial::default()
         };
-        let mut tally = Tally::default();
-        tally.accounting.attempted = 10;
-        tally.accounting.opened = 10;
-        let report = |stage, tally, open| Report {
-            driver: 0,
-            stage,
-            tally,
-            open,
+        let ledger = Ledger {
+            accounting,
+            is_balanced: true,
             pending: 0,
-            progress: Progress::Left,
+            before: Sample::default(),
+            series: Series::default(),
+            halt: None,
         };
-        outcome.books.enter(report(Stage::Ramp, tally, 10));
-        outcome.books.begin_hold();
-        let mut tally = Tally::default();
-        tally.accounting.closed.insert(Closure::Ours, 10);
-        outcome.books.enter(report(Stage::Drain, tally, 0));
-        outcome
+        Outcome { resized, trial, ledger }
     }
 
     /// How a run ends that was good but for what `spoil` does to it.
@@ -299,29 +303,29 @@ mod tests {
     }
 
     fn lag(outcome: &mut Outcome) {
-        outcome.books.hold.lag.record(Duration::from_millis(50));
+        outcome.trial.tally.lag.record(Duration::from_millis(50));
     }
 
     #[test]
     fn each_way_to_fail_has_its_exit() {
         assert_eq!(exit_after("", |_| {}), Exit::Held);
-        assert_eq!(exit_after("", |outcome| outcome.is_interrupted = true), Exit::Interrupted);
-        assert_eq!(exit_after("", |outcome| outcome.books.held = 9), Exit::Broken);
-        assert_eq!(exit_after("", |outcome| outcome.seen.too_busy = 2), Exit::Invalid);
-        let stolen = |outcome: &mut Outcome| outcome.hold_end = Some(sample(30, 1_000));
+        assert_eq!(
+            exit_after("", |outcome| outcome.ledger.halt = Some(Halt::Interrupted)),
+            Exit::Interrupted
+        );
+        assert_eq!(exit_after("", |outcome| outcome.trial.held = 9), Exit::Broken);
+        assert_eq!(exit_after("", |outcome| outcome.trial.seen.too_busy = 2), Exit::Invalid);
+        let stolen = |outcome: &mut Outcome| outcome.trial.end = Some(sample(30, 1_000));
         assert_eq!(exit_after("", stolen), Exit::Invalid);
-        let vanished = |outcome: &mut Outcome| outcome.books.ramp.accounting.attempted = 11;
+        let vanished = |outcome: &mut Outcome| outcome.ledger.is_balanced = false;
         assert_eq!(exit_after("", vanished), Exit::Inconsistent);
         let lost = |outcome: &mut Outcome| {
-            let closed = &mut outcome.books.hold.accounting.closed;
-            closed.clear();
-            closed.extend([(Closure::Ours, 9), (Closure::ServerReset, 1)]);
+            outcome.trial.tally.accounting.closed.insert(Closure::ServerReset, 1);
         };
         assert_eq!(exit_after("", lost), Exit::Broken);
         let nobody = |outcome: &mut Outcome| {
-            outcome.books.ramp.accounting.opened = 0;
-            outcome.books.ramp.accounting.failed.insert(Failure::Refused, 10);
-            outcome.books.hold.accounting.closed.clear();
+            outcome.ledger.accounting.opened = 0;
+            outcome.ledger.accounting.failed.insert(Failure::Refused, 10);
         };
         assert_eq!(exit_after("", nobody), Exit::Unreachable);
     }
@@ -340,7 +344,7 @@ mod tests {
     #[test]
     fn a_ramp_without_cpu_is_noted_and_the_hold_is_judged() {
         let mut outcome = good();
-        outcome.books.ramp.lag.record(Duration::from_secs(1));
+        outcome.resized.tally.lag.record(Duration::from_secs(1));
         let verdict = Verdict::new(&plan("--scenario echo"), &outcome, &GATE);
         assert!(verdict.validity.valid);
         assert!(verdict.validity.notes.iter().any(|note| note.contains("in the ramp")));
@@ -350,17 +354,17 @@ mod tests {
     fn every_message_fault_is_an_objective() {
         type Spoil = fn(&mut Outcome);
         let faults: [(&str, Spoil); 4] = [
-            ("deliver.loss == 0", |outcome| outcome.books.hold.traffic.sent = 1),
-            ("seq.doubled == 0", |outcome| outcome.books.hold.traffic.audit.doubled = 1),
-            ("seq.reordered == 0", |outcome| outcome.books.hold.traffic.audit.reordered = 1),
-            ("payload.damaged == 0", |outcome| outcome.books.hold.traffic.audit.damaged = 1),
+            ("deliver.loss == 0", |outcome| outcome.trial.expected = 1),
+            ("seq.doubled == 0", |outcome| outcome.trial.tally.traffic.audit.doubled = 1),
+            ("seq.reordered == 0", |outcome| outcome.trial.tally.traffic.audit.reordered = 1),
+            ("payload.damaged == 0", |outcome| outcome.trial.tally.traffic.audit.damaged = 1),
         ];
         for (expr, spoil) in faults {
             let mut outcome = good();
             spoil(&mut outcome);
             let verdict = Verdict::new(&plan("--scenario echo"), &outcome, &GATE);
             let broken = verdict.objectives.iter().filter(|objective| !objective.pass);
-            assert_eq!(broken.map(|objective| objective.expr).collect::<Vec<_>>(), [expr]);
+            assert_eq!(broken.map(|objective| objective.expr.as_str()).collect::<Vec<_>>(), [expr]);
             assert_eq!(verdict.exit, Exit::Broken);
         }
     }

@@ -91,10 +91,40 @@ fn every_publication_reaches_every_subscriber() {
 }
 
 #[test]
+fn a_result_carries_everything_and_can_be_done_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("result.json");
+    let line =
+        "--conns 20 --scenario echo --rate 50/s --hold 1s --warmup 200ms --plain --tick 100ms";
+    let more = ["--label", "of=a test", "--allow-invalid", "--json", path.to_str().unwrap()];
+    let output = loadgen(line).args(more).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let first: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    is_sound(&first);
+    assert_eq!(first["labels"]["of"], "a test");
+    for name in ["echo", "echo_uncorrected", "tcp", "upgrade", "establish", "schedule_slip"] {
+        assert!(first["latency"][name]["hdr_v2_deflate_b64"].is_string(), "{name}");
+    }
+    // A second's worth is timed; what was sent to warm up came back, too, and is not.
+    assert_eq!(first["latency"]["echo"]["n"], 20 * 50);
+    assert_eq!(first["delivery"]["received"], 20 * 60);
+    let series = &first["series"];
+    let rows = series["rows"].as_array().unwrap();
+    let columns = series["columns"].as_array().unwrap().len();
+    assert!(rows.len() >= 10 && rows.iter().all(|row| row.as_array().unwrap().len() == columns));
+    assert!(first["machine"]["limits"]["nofile"][1].is_u64());
+    let again = run(&format!("run --replay {}", path.display()));
+    assert_eq!(again.exit, 0, "{}", again.complaint);
+    assert_eq!((&again.json["seed"], &again.json["plan"]["conns"]), (&first["seed"], &20.into()));
+    assert_eq!(again.json["delivery"]["published"], first["delivery"]["published"]);
+}
+
+#[test]
 fn connections_keep_the_pace_that_was_asked_for() {
     let json = run("--conns 100 --ramp 200/s --hold 1s --plain").json;
     is_sound(&json);
-    let ramp_ns = json["plan"]["phases"][0]["duration_ns"].as_u64().unwrap();
+    let ramp = &json["plan"]["phases"][0];
+    let ramp_ns = ramp["to_ns"].as_u64().unwrap() - ramp["from_ns"].as_u64().unwrap();
     assert!(ramp_ns >= 495_000_000, "{ramp_ns}");
 }
 
@@ -192,6 +222,7 @@ fn what_cannot_be_done_has_an_exit_code_and_a_sentence() {
         ("--conns 1M --threads 1 ws://127.0.0.1:1/".to_owned(), 3, "connections are not possible"),
         (format!("--conns 1 ws://{unused}/"), 5, "refused"),
         ("--conns 1 --ca /nowhere.pem wss://127.0.0.1:1/".to_owned(), 5, "refused"),
+        ("--replay /nowhere.json".to_owned(), 2, "/nowhere.json is no result of loadgen"),
     ] {
         let output = loadgen(&line).output().unwrap();
         let complaint = String::from_utf8(output.stderr).unwrap();

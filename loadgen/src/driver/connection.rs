@@ -105,11 +105,16 @@ impl<S: Read + Write> Connection<S> {
         self.talk.as_deref()
     }
 
-    /// Enters the hold, and takes part in its talk.
-    pub fn enter_hold(&mut self, talk: Option<Talk>) {
+    /// Enters a trial, and takes part in its talk.
+    pub fn enter_trial(&mut self, talk: Option<Talk>) {
         // A server that greets has done so by now.
         self.opening = None;
         self.talk = talk.map(Box::new);
+    }
+
+    /// The trial is over.
+    pub fn leave_trial(&mut self) {
+        self.talk = None;
     }
 
     /// Reads and writes what the outside says can be read and written.

@@ -1,37 +1,67 @@
-//! What passes between the conductor and a driver.
+//! What passes between the fleet and a driver.
+//!
+//! Every command has a number, and every report says up to which number all has been done: so a
+//! report that was under way when a command was given is never taken for its answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::tally::Tally;
 
-/// The parts of a run, one after the other.
+/// How many messages each publisher of a broadcast has sent.
+pub type Published = BTreeMap<u32, u64>;
+
+/// What a driver counts at a time belongs to one of these.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Stage {
-    /// Connections are being opened.
-    Ramp,
-    /// All are open and do what the scenario says.
+    /// Between trials: connections are opened and closed.
+    Between,
+    /// The scenario runs, and what it costs to get going is not timed.
+    Warmup,
+    /// The scenario runs and is timed.
     Hold,
     /// Nothing more is sent, and what is on its way arrives.
     Drain,
 }
 
-/// What the conductor tells a driver.
+/// A numbered command.
 #[derive(Clone, Debug)]
-pub enum Command {
-    /// The hold begins: take note of what comes from now on.
+pub struct Command {
+    /// Its number; later commands have higher ones.
+    pub order: u32,
+    /// What is to be done.
+    pub deed: Deed,
+}
+
+/// What a driver can be told.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    /// Have so many connections, by opening more or closing some. Done when all are open or have
+    /// failed for good.
+    Resize(u32),
+    /// A trial begins: take note of what comes from now on.
     Listen,
-    /// All others listen: send what the scenario says.
-    Speak,
-    /// The hold ends.
-    Drain,
-    /// What has not come by now is lost, of the messages that each publisher sent.
-    Settle(Arc<BTreeMap<u32, u64>>),
+    /// All others listen: do what the scenario says. The moments are the same for all drivers.
+    Speak {
+        /// When to begin.
+        from: Instant,
+        /// From when on what should be sent is timed.
+        timed_from: Instant,
+        /// When to end.
+        until: Instant,
+    },
+    /// The hold ends. Done when all that was due before has been sent.
+    Hush,
+    /// Tell how many messages have not come, of those that each publisher sent.
+    Inquire(Arc<Published>),
+    /// What has not come by now is lost, and the trial has ended.
+    Settle(Arc<Published>),
     /// Close everything and end.
     Quit,
 }
 
-/// What a driver tells the conductor now and then, and when something has changed.
+/// What a driver tells the fleet now and then, and when it has done what it was told.
 #[derive(Debug)]
 pub struct Report {
     /// Who tells.
@@ -44,23 +74,8 @@ pub struct Report {
     pub open: u64,
     /// Attempts that are neither open nor failed now.
     pub pending: u64,
-    /// What the driver has done with.
-    pub progress: Progress,
-}
-
-/// How far a driver has come.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Progress {
-    /// It still opens connections.
-    Ramping,
-    /// Every connection is open or has failed for good.
-    Ramped,
-    /// Its connections take note of what comes.
-    Listening,
-    /// It sends nothing more.
-    Hushed,
-    /// The losses have been counted.
-    Settled,
-    /// Everything is closed.
-    Left,
+    /// Messages that had not come when it was last inquired.
+    pub missing: u64,
+    /// The last command that has been done.
+    pub done: u32,
 }

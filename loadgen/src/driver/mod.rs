@@ -1,22 +1,23 @@
 //! Drives connections: opens them, lets them talk, counts what happens.
 //!
 //! ```text
-//!  conductor --Command--> turn -> obey, resume, time out, speak, report --Report--> conductor
-//!                          ^                                  |
-//!                          |                                  v
-//!      reactor: ready -> tend a connection        poll_request -> Connect, Exit
+//!  fleet --Command--> turn -> obey, resume, time out, speak, report --Report--> fleet
+//!                      ^                                  |
+//!                      |                                  v
+//!  reactor: ready -> tend a connection        poll_request -> Connect, Exit
 //! ```
 //!
 //! Invariant: every attempt is in the slab until it has been counted as failed or closed.
 
 pub mod connection;
 pub mod link;
+mod orders;
 pub mod scene;
 pub mod talk;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::{Error, Read, Write};
 use std::mem;
 use std::net::SocketAddr;
@@ -24,13 +25,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use corecast::base::{Handler, Key, Origin, Readiness, Request, Rng, Slab};
+use corecast::base::{Handler, Key, Origin, Readiness, Request, Slab};
 
 use self::connection::{Connection, Ending, Standing};
-use self::link::{Command, Progress, Report, Stage};
+use self::link::{Command, Report, Stage};
+use self::orders::Task;
 use self::scene::{Desk, Scene, Setting};
-use self::talk::{Senders, Talk};
-use crate::accounting::{Closure, Failure};
+use crate::accounting::Failure;
 use crate::client::Client;
 use crate::plan::Plan;
 use crate::ports::Hand;
@@ -75,10 +76,18 @@ pub struct Driver<S> {
     attempt: Option<Attempt>,
     /// Connections that have more to read.
     busy: Vec<Key>,
-    /// The messages of the hold, once it has begun.
+    /// The messages of a trial, once it has begun.
     schedule: Option<Schedule>,
     stage: Stage,
-    progress: Progress,
+    /// Messages that should have left before then are not timed.
+    timed_from: Instant,
+    /// The last command, what must happen before it is done, and the last that is.
+    order: u32,
+    task: Task,
+    done: u32,
+    /// Messages that had not come when it was last inquired.
+    missing: u64,
+    has_left: bool,
     desk: Desk,
     tally: Tally,
     now: Instant,
@@ -89,18 +98,21 @@ pub struct Driver<S> {
 impl<S: Read + Write> Driver<S> {
     /// A driver that begins at `now`.
     pub fn new(part: Part, now: Instant) -> Self {
-        let plan = &part.plan;
-        let share = plan.share(part.number);
         Self {
-            ramp: Ramp::new(plan.pace, share, now, part.number, plan.drivers),
+            ramp: Ramp::new(part.plan.tempo(part.number), now),
             connections: Slab::default(),
             open: 0,
             opening: VecDeque::new(),
             attempt: None,
             busy: Vec::new(),
             schedule: None,
-            stage: Stage::Ramp,
-            progress: Progress::Ramping,
+            stage: Stage::Between,
+            timed_from: now,
+            order: 0,
+            task: Task::None,
+            done: 0,
+            missing: 0,
+            has_left: false,
             desk: Desk::new(),
             tally: Tally::default(),
             now,
@@ -118,8 +130,10 @@ impl<S: Read + Write> Driver<S> {
     fn with(&mut self, key: Key, act: impl FnOnce(&mut Connection<S>, &mut Scene<'_>) -> Standing) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let was_open = connection.is_open();
-        let Self { part, desk, tally, .. } = self;
-        let standing = act(connection, &mut Scene { setting: &part.setting, desk, tally });
+        let Self { part, desk, tally, timed_from, .. } = self;
+        let setting = &part.setting;
+        let standing =
+            act(connection, &mut Scene { setting, desk, tally, timed_from: *timed_from });
         if connection.is_open() && !was_open {
             self.ramp.succeeded();
             self.open += 1;
@@ -141,6 +155,7 @@ impl<S: Read + Write> Driver<S> {
             (Ending::Closed(closure), _) => {
                 self.open -= 1;
                 self.tally.accounting.close(closure);
+                self.ramp.vacate(connection.number() / self.part.plan.drivers);
             }
             (Ending::Failed(_), None) => unreachable!("what is not open is an attempt"),
         }
@@ -157,74 +172,6 @@ impl<S: Read + Write> Driver<S> {
             self.tally.lag.record(now - self.pulse_due);
             self.pulse_due = now + PULSE;
         }
-    }
-
-    /// Does what the conductor says.
-    fn obey(&mut self, now: Instant) {
-        while let Ok(command) = self.part.commands.try_recv() {
-            // What was counted until now belongs to the stage that ends.
-            self.report(now);
-            match command {
-                Command::Listen => self.listen(),
-                Command::Speak => self.begin_to_speak(now),
-                Command::Drain => self.stage = Stage::Drain,
-                Command::Settle(published) => self.settle(&published),
-                Command::Quit => self.quit(),
-            }
-            self.report(now);
-        }
-    }
-
-    /// Lets every open connection take part in the talk of the hold.
-    fn listen(&mut self) {
-        self.stage = Stage::Hold;
-        self.progress = Progress::Listening;
-        let senders = Senders::of(self.part.plan.scenario);
-        for key in self.connections.keys() {
-            if let Some(connection) = self.connections.get_mut(key).filter(|it| it.is_open()) {
-                let number = connection.number();
-                connection.enter_hold(senders.map(|senders| Talk::new(number, senders)));
-            }
-        }
-    }
-
-    /// Makes the schedule of those that speak, from `now` for as long as the hold lasts.
-    fn begin_to_speak(&mut self, now: Instant) {
-        let plan = &self.part.plan;
-        let (Some(senders), Some(rate)) = (Senders::of(plan.scenario), plan.scenario.rate()) else {
-            return;
-        };
-        let mut rng = Rng::new(plan.seed ^ u64::from(self.part.number));
-        let mut schedule = Schedule::new(rate.interval(), now + plan.hold);
-        for (key, connection) in self.connections.iter() {
-            if senders.include(connection.number()) {
-                schedule.enter(key, now, &mut rng);
-            }
-        }
-        self.schedule = Some(schedule);
-    }
-
-    fn settle(&mut self, published: &BTreeMap<u32, u64>) {
-        self.schedule = None;
-        let talks = self.connections.iter().filter_map(|(_, connection)| connection.talk());
-        self.tally.traffic.audit.lost += talks.map(|talk| talk.missing(published)).sum::<u64>();
-        self.progress = Progress::Settled;
-    }
-
-    /// Closes everything. The streams close with a reset, so that no port is held any longer.
-    fn quit(&mut self) {
-        self.schedule = None;
-        for key in self.connections.keys() {
-            let is_open = self.connections.get(key).is_some_and(Connection::is_open);
-            let ending = if is_open {
-                Ending::Closed(Closure::Ours)
-            } else {
-                Ending::Failed(Failure::Abandoned)
-            };
-            self.end(key, ending);
-        }
-        self.ramp.stop();
-        self.progress = Progress::Left;
     }
 
     /// Goes on with connections that had more to read than a turn allows.
@@ -255,40 +202,6 @@ impl<S: Read + Write> Driver<S> {
     /// When the next message is due.
     fn message_due(&self) -> Option<Instant> {
         self.schedule.as_ref()?.deadline()
-    }
-
-    /// Tells the conductor when it is time, and at once when something has been done with.
-    fn report_if_due(&mut self, now: Instant) {
-        let progress = self.advanced();
-        if progress != self.progress || self.report_due <= now {
-            self.progress = progress;
-            self.report(now);
-        }
-    }
-
-    /// How far it has come by itself.
-    fn advanced(&self) -> Progress {
-        match (self.progress, self.stage) {
-            (Progress::Ramping, _) if self.attempt.is_none() && self.ramp.is_done() => {
-                Progress::Ramped
-            }
-            (Progress::Listening, Stage::Drain) if self.message_due().is_none() => Progress::Hushed,
-            (progress, _) => progress,
-        }
-    }
-
-    fn report(&mut self, now: Instant) {
-        self.report_due = now + REPORT_INTERVAL;
-        let report = Report {
-            driver: self.part.number,
-            stage: self.stage,
-            tally: mem::take(&mut self.tally),
-            open: self.open,
-            pending: self.connections.len() as u64 - self.open,
-            progress: self.progress,
-        };
-        // A conductor that is gone has ended the process.
-        let _ = self.part.reports.send(report);
     }
 
     /// What connection `number` of this driver is called in the whole run.
@@ -333,6 +246,9 @@ impl<S: Read + Write> Handler for Driver<S> {
     fn open(&mut self, stream: S, origin: Origin, _: Instant) -> Option<Key> {
         let attempt = self.attempt.take()?;
         let now = self.part.setting.now();
+        if let Some(hand) = &mut self.part.hand {
+            hand.taken();
+        }
         match Client::new(&self.part.setting.greeting, &mut self.desk.pen.random) {
             Ok(client) => {
                 let connection = Connection::new(stream, origin.via, client, attempt, now);
@@ -384,6 +300,6 @@ impl<S: Read + Write> Handler for Driver<S> {
     }
 
     fn poll_request(&mut self) -> Option<Request> {
-        if self.progress == Progress::Left { Some(Request::Exit) } else { self.connect() }
+        if self.has_left { Some(Request::Exit) } else { self.connect() }
     }
 }

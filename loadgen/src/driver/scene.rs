@@ -70,4 +70,6 @@ pub struct Scene<'a> {
     pub desk: &'a mut Desk,
     /// Where to count.
     pub tally: &'a mut Tally,
+    /// What should have been sent before then is audited and not timed.
+    pub timed_from: Instant,
 }

@@ -72,7 +72,9 @@ impl Talk {
         self.sent += 1;
         let traffic = &mut scene.tally.traffic;
         traffic.sent += 1;
-        traffic.slip.record(now.saturating_duration_since(intended));
+        if intended >= scene.timed_from {
+            traffic.slip.record(now.saturating_duration_since(intended));
+        }
         if self.is_broadcast {
             *traffic.published.entry(self.number).or_default() += 1;
         }
@@ -94,7 +96,7 @@ impl Talk {
         };
         let order = sequence.note(stamp.seq);
         traffic.audit.count(order);
-        if order == Order::Again {
+        if order == Order::Again || stamp.intended_ns < setting.ns(scene.timed_from) {
             return;
         }
         let now = setting.now();
@@ -145,7 +147,12 @@ mod tests {
     /// Lets `speaker` say `count` messages, each of which all of `listeners` hear.
     fn converse(speaker: &mut Talk, listeners: &mut [Talk], count: u64) -> Tally {
         let (setting, mut desk, mut tally) = (setting(), Desk::new(), Tally::default());
-        let mut scene = Scene { setting: &setting, desk: &mut desk, tally: &mut tally };
+        let mut scene = Scene {
+            setting: &setting,
+            desk: &mut desk,
+            tally: &mut tally,
+            timed_from: setting.epoch,
+        };
         for _ in 0..count {
             speaker.write(setting.epoch, &mut scene);
             let payload = scene.desk.payload.clone();

@@ -4,12 +4,13 @@ use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::mpsc;
 
-use corecast::base::Input;
+use corecast::base::{Input, Rng};
 use corecast::http;
 use corecast::reactor::fds::Limit;
 use corecast::ws::handshake::accept;
 use corecast::ws::{self, Decoder, Event, Opcode, Role, encoder};
 
+use super::link::{Command, Deed, Report};
 use super::*;
 use crate::args::Cli;
 use crate::books::Books;
@@ -140,6 +141,8 @@ struct World {
     commands: mpsc::Sender<Command>,
     reports: mpsc::Receiver<Report>,
     books: Books,
+    order: u32,
+    conns: u32,
     has_left: bool,
 }
 
@@ -158,6 +161,7 @@ impl World {
             limits: ws::Limits { message_bytes_max: 1_024, fragments_max: 1 },
         };
         let press = Press::new(plan.run_id(), plan.payload_len);
+        let conns = plan.conns;
         let setting = Arc::new(Setting { greeting, press, epoch: now(), clock: now });
         let (commands, orders) = mpsc::channel();
         let (reporter, reports) = mpsc::channel();
@@ -179,6 +183,8 @@ impl World {
             commands,
             reports,
             books: Books::new(1),
+            order: 0,
+            conns,
             has_left: false,
         }
     }
@@ -217,12 +223,19 @@ impl World {
         pass(Duration::from_micros(self.rng.below(2_000)));
         for report in self.reports.try_iter() {
             self.books.enter(report);
-            assert!(self.books.is_balanced(), "{:?}", self.books.accounting());
+            assert!(self.books.is_balanced(), "{:?}", self.books.accounting);
         }
     }
 
-    fn tell(&mut self, command: Command) {
-        self.commands.send(command).unwrap();
+    fn tell(&mut self, deed: Deed) {
+        self.order += 1;
+        self.commands.send(Command { order: self.order, deed }).unwrap();
+    }
+
+    /// Tells the driver to do something, and goes on until it has.
+    fn does(&mut self, deed: Deed) {
+        self.tell(deed);
+        self.run_until(|world| world.books.done() >= world.order);
     }
 
     fn run_until(&mut self, is_done: impl Fn(&Self) -> bool) {
@@ -235,24 +248,36 @@ impl World {
         panic!("it never ends: {:?}", self.books);
     }
 
-    /// A whole run, as a conductor leads it.
-    fn run(mut self) -> Books {
-        self.run_until(|world| world.books.progress() >= Progress::Ramped);
-        self.books.begin_hold();
-        self.tell(Command::Listen);
-        self.run_until(|world| world.books.progress() >= Progress::Listening);
-        self.tell(Command::Speak);
-        let end = now() + Duration::from_secs(1);
-        self.run_until(|_| now() >= end);
-        self.tell(Command::Drain);
+    /// A trial of one second, as a fleet leads it.
+    fn trial(&mut self) {
+        self.books.begin_trial();
+        self.does(Deed::Listen);
+        let from = now();
+        let until = from + Duration::from_secs(1);
+        self.tell(Deed::Speak { from, timed_from: from, until });
+        self.run_until(|_| now() >= until);
+        self.does(Deed::Hush);
         let patience = now() + Duration::from_secs(1);
-        self.run_until(|world| world.books.is_quiet() || now() >= patience);
-        let published = self.books.hold.traffic.published.clone();
-        self.tell(Command::Settle(Arc::new(published)));
-        self.run_until(|world| world.books.progress() >= Progress::Settled);
-        self.tell(Command::Quit);
+        loop {
+            let published = Arc::new(self.books.trial.traffic.published.clone());
+            self.does(Deed::Inquire(Arc::clone(&published)));
+            if self.books.missing() == 0 || now() >= patience {
+                return self.does(Deed::Settle(published));
+            }
+        }
+    }
+
+    fn quit(&mut self) {
+        self.tell(Deed::Quit);
         self.run_until(|world| world.has_left);
         assert_eq!((self.books.open(), self.books.pending()), (0, 0));
+    }
+
+    /// A whole run.
+    fn run(mut self) -> Books {
+        self.does(Deed::Resize(self.conns));
+        self.trial();
+        self.quit();
         self.books
     }
 }
@@ -260,22 +285,21 @@ impl World {
 #[test]
 fn every_message_of_good_servers_comes_back() {
     let books = World::new("--conns 20 --scenario echo --rate 10/s", 1, 0).run();
-    assert_eq!((books.held, books.accounting().failures()), (20, 0));
-    let traffic = &books.hold.traffic;
+    assert_eq!((books.held, books.accounting.failures()), (20, 0));
+    let traffic = &books.trial.traffic;
     assert_eq!(traffic.sent, 20 * 10, "by the schedule, however late the loop comes round");
     assert_eq!((traffic.audit.received, traffic.audit.lost), (traffic.sent, 0));
-    let summary = |latency: &crate::latency::Latency| latency.summary().unwrap();
-    assert!(summary(&traffic.corrected).mean >= summary(&traffic.uncorrected).mean);
+    assert!(traffic.corrected.mean() >= traffic.uncorrected.mean());
 }
 
 #[test]
 fn the_books_balance_whatever_servers_do() {
     for seed in 0..48 {
         let books = World::new("--conns 60 --scenario echo --open-timeout 300ms", seed, 3).run();
-        let accounting = books.accounting();
+        let accounting = &books.accounting;
         assert!(books.is_balanced(), "seed {seed}");
         assert!(accounting.failures() > 0 && accounting.opened > 0, "seed {seed}");
-        let audit = &books.hold.traffic.audit;
+        let audit = &books.trial.traffic.audit;
         assert_eq!((audit.doubled, audit.reordered, audit.damaged), (0, 0, 0), "seed {seed}");
     }
 }
@@ -284,20 +308,19 @@ fn the_books_balance_whatever_servers_do() {
 fn a_run_may_end_at_any_step() {
     for steps in 0..60 {
         let mut world = World::new("--conns 40 --open-timeout 50ms", steps, 4);
+        world.tell(Deed::Resize(40));
         for _ in 0..steps {
             world.step();
         }
-        world.tell(Command::Quit);
-        world.run_until(|world| world.has_left);
+        world.quit();
         assert!(world.books.is_balanced(), "after {steps} steps");
-        assert_eq!((world.books.open(), world.books.pending()), (0, 0), "after {steps} steps");
     }
 }
 
 #[test]
 fn a_silent_server_is_given_up_in_time() {
     let mut world = World::new("--conns 1 --open-timeout 100ms", 3, 0);
-    world.misfits = 0;
+    world.tell(Deed::Resize(1));
     world.driver.turn(now());
     let Some(Request::Connect { via, to, .. }) = world.driver.poll_request() else {
         panic!("the first attempt begins at once");
@@ -311,4 +334,19 @@ fn a_silent_server_is_given_up_in_time() {
     pass(Duration::from_millis(1));
     world.driver.turn(now());
     assert_eq!(world.driver.tally.accounting.failed.get(&Failure::TimedOut), Some(&1));
+}
+
+#[test]
+fn a_fleet_grows_and_shrinks_and_counts_each_trial_by_itself() {
+    let mut world = World::new("--conns 40 --scenario echo --rate 10/s", 9, 0);
+    for (conns, attempted) in [(10, 10), (40, 40), (15, 40), (20, 45)] {
+        world.does(Deed::Resize(conns));
+        assert_eq!(world.books.open(), u64::from(conns));
+        assert_eq!(world.books.accounting.attempted, attempted, "only the difference is opened");
+        world.trial();
+        let traffic = &world.books.trial.traffic;
+        assert_eq!((traffic.sent, traffic.audit.received), (u64::from(conns) * 10, traffic.sent));
+    }
+    world.quit();
+    assert!(world.books.is_balanced());
 }

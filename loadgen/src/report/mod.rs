@@ -1,15 +1,15 @@
 //! What is left of a run: a page for people and a file for programs, of the same findings.
 
-pub mod json;
+pub mod file;
 pub mod text;
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use crate::charge::Charges;
-use crate::conductor::Outcome;
 use crate::host::Machine;
 use crate::plan::Plan;
-use crate::verdict::Verdict;
+use crate::verdict::{Outcome, Verdict};
 
 /// Everything that is known at the end.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Findings<'a> {
     pub plan: &'a Plan,
     /// Against whom.
     pub url: &'a str,
+    /// What the run was called.
+    pub labels: &'a BTreeMap<String, String>,
     /// How many workers the server brought along runs.
     pub server_workers: Option<usize>,
     /// How many addresses connections came from, if not the system chose.

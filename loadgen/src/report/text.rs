@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::Findings;
 use crate::plan::Scenario;
+use crate::verdict::Outcome;
 use crate::{table, units};
 
 /// With fewer connections than this, what a process takes anyway is a large part of each share.
@@ -18,7 +19,10 @@ pub fn page(findings: &Findings<'_>) -> String {
     lines.push(closes(findings));
     lines.extend(traffic(findings));
     lines.push(String::new());
-    lines.extend(table::rows(&findings.outcome.books, findings.plan.scenario));
+    let Outcome { resized, trial, .. } = findings.outcome;
+    let (between, tally) = (&resized.tally, &trial.tally);
+    let scenario = findings.plan.scenario;
+    lines.extend(table::rows(table::distributions(between, tally, &trial.recipients, scenario)));
     lines.push(String::new());
     lines.extend(objectives(findings));
     lines.extend(cost(findings));
@@ -64,8 +68,8 @@ fn target(findings: &Findings<'_>) -> String {
 }
 
 fn attempts(findings: &Findings<'_>) -> String {
-    let outcome = findings.outcome;
-    let accounting = outcome.books.accounting();
+    let Outcome { resized, ledger, .. } = findings.outcome;
+    let accounting = &ledger.accounting;
     let mut text = format!(
         "{} = {} opened + {} failed",
         units::count(accounting.attempted),
@@ -78,8 +82,8 @@ fn attempts(findings: &Findings<'_>) -> String {
             classes.map(|(class, n)| format!("{} {}", class.name(), units::count(*n))).collect();
         let _ = write!(text, " ({})", classes.join(", "));
     }
-    let opened = outcome.books.ramp.accounting.opened;
-    let ramp_ns = units::ns(outcome.ramp);
+    let opened = resized.tally.accounting.opened;
+    let ramp_ns = units::ns(resized.span.len());
     let rate = (u128::from(opened) * 1_000_000_000).checked_div(u128::from(ramp_ns));
     if let Some(rate) = rate.and_then(|rate| u64::try_from(rate).ok()) {
         let _ = write!(text, "; {} a second for {}", units::count(rate), units::time(ramp_ns));
@@ -88,7 +92,7 @@ fn attempts(findings: &Findings<'_>) -> String {
 }
 
 fn closes(findings: &Findings<'_>) -> String {
-    let accounting = findings.outcome.books.accounting();
+    let accounting = &findings.outcome.ledger.accounting;
     let classes = accounting.closed.iter();
     let classes: Vec<_> =
         classes.map(|(class, n)| format!("{} {}", class.name(), units::count(*n))).collect();
@@ -97,8 +101,8 @@ fn closes(findings: &Findings<'_>) -> String {
 }
 
 fn traffic(findings: &Findings<'_>) -> Vec<String> {
-    let books = &findings.outcome.books;
-    let traffic = &books.hold.traffic;
+    let trial = &findings.outcome.trial;
+    let traffic = &trial.tally.traffic;
     let pongs = traffic.pongs;
     let mut lines =
         vec![titled("Heartbeats", &format!("{} pings answered in the hold", units::count(pongs)))];
@@ -106,7 +110,7 @@ fn traffic(findings: &Findings<'_>) -> Vec<String> {
         return lines;
     }
     let audit = &traffic.audit;
-    let expected = books.expected();
+    let expected = trial.expected;
     lines.push(titled(
         "Messages",
         &format!(

@@ -1,0 +1,179 @@
+//! What a driver does when it is told to, and how it knows that it has.
+
+use std::time::Instant;
+
+use corecast::base::Rng;
+use std::io::{Read, Write};
+
+use super::connection::{Connection, Ending};
+use super::link::{Command, Deed, Published, Report, Stage};
+use super::talk::{Senders, Talk};
+use super::{Driver, REPORT_INTERVAL};
+use crate::accounting::{Closure, Failure};
+use crate::schedule::Schedule;
+
+/// What must have happened before the last command counts as done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Task {
+    /// Nothing more.
+    None,
+    /// Every connection is open or has failed for good.
+    Ramp,
+    /// All that was due has been sent.
+    Hush,
+}
+
+impl<S: Read + Write> Driver<S> {
+    /// Does what the fleet says.
+    pub(super) fn obey(&mut self, now: Instant) {
+        while let Ok(Command { order, deed }) = self.part.commands.try_recv() {
+            // What was counted until now belongs to the stage that ends.
+            self.report(now);
+            self.order = order;
+            self.task = Task::None;
+            match deed {
+                Deed::Resize(share) => self.resize(share, now),
+                Deed::Listen => self.listen(),
+                Deed::Speak { from, timed_from, until } => {
+                    self.timed_from = timed_from;
+                    self.begin_to_speak(from, until);
+                }
+                Deed::Hush => {
+                    self.stage = Stage::Drain;
+                    self.task = Task::Hush;
+                }
+                Deed::Inquire(published) => self.missing = self.missing_of(&published),
+                Deed::Settle(published) => self.settle(&published),
+                Deed::Quit => self.quit(),
+            }
+            self.look_back();
+            self.report(now);
+        }
+        if self.stage == Stage::Warmup && self.timed_from <= now {
+            self.report(now);
+            self.stage = Stage::Hold;
+        }
+    }
+
+    /// Tells the fleet when it is time, and at once when something has been done.
+    pub(super) fn report_if_due(&mut self, now: Instant) {
+        let done = self.done;
+        self.look_back();
+        if done != self.done || self.report_due <= now {
+            self.report(now);
+        }
+    }
+
+    /// Notes whether the last command has been done.
+    fn look_back(&mut self) {
+        let is_done = match self.task {
+            Task::None => true,
+            Task::Ramp => self.attempt.is_none() && self.ramp.is_done(),
+            Task::Hush => self.message_due().is_none(),
+        };
+        if is_done {
+            self.done = self.order;
+        }
+    }
+
+    fn report(&mut self, now: Instant) {
+        self.report_due = now + REPORT_INTERVAL;
+        let report = Report {
+            driver: self.part.number,
+            stage: self.stage,
+            tally: std::mem::take(&mut self.tally),
+            open: self.open,
+            pending: self.connections.len() as u64 - self.open,
+            missing: self.missing,
+            done: self.done,
+        };
+        // A fleet that is gone has ended the process.
+        let _ = self.part.reports.send(report);
+    }
+
+    /// Opens or closes connections until there are `share`.
+    fn resize(&mut self, share: u32, now: Instant) {
+        let have = u32::try_from(self.connections.len()).unwrap_or(u32::MAX);
+        self.task = Task::Ramp;
+        if let Some(more) = share.checked_sub(have) {
+            self.ramp.lengthen(more, now);
+            return;
+        }
+        // The last ones go, so that those who publish stay.
+        let mut keys: Vec<_> =
+            self.connections.iter().map(|(key, it)| (it.number(), key)).collect();
+        keys.sort_unstable();
+        for (_, key) in keys.into_iter().rev().take((have - share) as usize) {
+            self.close(key);
+        }
+    }
+
+    /// Lets every open connection take part in the talk of a trial.
+    fn listen(&mut self) {
+        self.stage = Stage::Warmup;
+        let senders = Senders::of(self.part.plan.scenario);
+        for key in self.connections.keys() {
+            if let Some(connection) = self.connections.get_mut(key).filter(|it| it.is_open()) {
+                let number = connection.number();
+                connection.enter_trial(senders.map(|senders| Talk::new(number, senders)));
+            }
+        }
+    }
+
+    /// Makes the schedule of those that speak.
+    fn begin_to_speak(&mut self, from: Instant, until: Instant) {
+        let plan = &self.part.plan;
+        let (Some(senders), Some(rate)) = (Senders::of(plan.scenario), plan.scenario.rate()) else {
+            return;
+        };
+        let mut rng = Rng::new(plan.seed ^ u64::from(self.part.number));
+        let mut schedule = Schedule::new(rate.interval(), until);
+        for (key, connection) in self.connections.iter() {
+            if connection.talk().is_some() && senders.include(connection.number()) {
+                schedule.enter(key, from, &mut rng);
+            }
+        }
+        self.schedule = Some(schedule);
+    }
+
+    fn missing_of(&self, published: &Published) -> u64 {
+        let talks = self.connections.iter().filter_map(|(_, connection)| connection.talk());
+        talks.map(|talk| talk.missing(published)).sum()
+    }
+
+    fn settle(&mut self, published: &Published) {
+        self.schedule = None;
+        self.missing = self.missing_of(published);
+        self.tally.traffic.audit.lost += self.missing;
+        for key in self.connections.keys() {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.leave_trial();
+            }
+        }
+        self.look_back();
+        self.report(self.now);
+        self.stage = Stage::Between;
+        self.missing = 0;
+    }
+
+    /// Closes everything. The streams close with a reset, so that no port is held any longer.
+    fn quit(&mut self) {
+        self.schedule = None;
+        for key in self.connections.keys() {
+            self.close(key);
+        }
+        self.ramp.stop();
+        self.has_left = true;
+    }
+
+    /// Closes one connection of our own accord.
+    fn close(&mut self, key: corecast::base::Key) {
+        let is_open = self.connections.get(key).is_some_and(Connection::is_open);
+        let ending = if is_open {
+            Ending::Closed(Closure::Ours)
+        } else {
+            Ending::Failed(Failure::Abandoned)
+        };
+        self.end(key, ending);
+    }
+}

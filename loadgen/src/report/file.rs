@@ -1,0 +1,174 @@
+//! The findings as a result file.
+
+use std::collections::BTreeMap;
+
+use super::Findings;
+use crate::latency::Latency;
+use crate::plan::Scenario;
+use crate::ramp::Pace;
+use crate::result::{
+    Attempts, Delivery, Distribution, Document, Ending, Heartbeats, Origin, Phase, PlanSheet,
+    SCHEMA, ScenarioSheet, ServerSheet, Spread, Tool,
+};
+use crate::units;
+use crate::verdict::Outcome;
+
+/// Makes the file of `findings`.
+pub fn document(findings: &Findings<'_>) -> Document {
+    let verdict = findings.verdict;
+    Document {
+        schema: SCHEMA.to_owned(),
+        tool: Tool { version: env!("CARGO_PKG_VERSION").to_owned() },
+        seed: format!("{:x}", findings.plan.seed),
+        argv: std::env::args().collect(),
+        started: units::rfc3339(findings.started),
+        labels: findings.labels.clone(),
+        machine: findings.machine.clone(),
+        server: server(findings),
+        plan: plan(findings),
+        accounting: attempts(findings),
+        latency: latency(findings),
+        delivery: delivery(findings),
+        heartbeats: heartbeats(findings),
+        cost: findings.charges.clone(),
+        series: findings.outcome.ledger.series.clone(),
+        slo: verdict.objectives.clone(),
+        validity: verdict.validity.clone(),
+        verdict: Ending { exit: verdict.exit as u8, text: verdict.text.clone() },
+    }
+}
+
+fn server(findings: &Findings<'_>) -> ServerSheet {
+    let is_brought = findings.server_workers.is_some();
+    ServerSheet {
+        machine: findings.verdict.validity.co_located.then(|| findings.machine.clone()),
+        build: is_brought.then(|| format!("corecast {}", env!("CARGO_PKG_VERSION"))),
+        workers: findings.server_workers.map(|workers| workers as u64),
+    }
+}
+
+fn plan(findings: &Findings<'_>) -> PlanSheet {
+    let Findings { plan, outcome, .. } = findings;
+    let rate = plan.scenario.rate();
+    let publishers = match plan.scenario {
+        Scenario::Idle | Scenario::Echo(_) => None,
+        Scenario::Broadcast { publishers, .. } => Some(publishers),
+    };
+    PlanSheet {
+        url: findings.url.to_owned(),
+        conns: plan.conns,
+        scenario: ScenarioSheet {
+            name: plan.scenario.name().to_owned(),
+            payload_bytes: rate.map(|_| plan.payload_len),
+            rate_per_second: rate.map(units::Rate::per_second),
+            publishers,
+        },
+        ramp: match plan.pace {
+            Pace::Adaptive => "adaptive".to_owned(),
+            Pace::Fixed(rate) => rate.to_string(),
+        },
+        warmup_ns: units::ns(plan.warmup),
+        hold_ns: units::ns(plan.hold),
+        drivers: plan.drivers,
+        own_file_tables: plan.has_own_tables,
+        source_addresses: findings.addresses,
+        phases: phases(outcome),
+    }
+}
+
+/// The phases that there were.
+fn phases(outcome: &Outcome) -> Vec<Phase> {
+    let trial = &outcome.trial;
+    let spans = [
+        ("ramp", outcome.resized.span),
+        ("warmup", trial.warmup),
+        ("hold", trial.hold),
+        ("drain", trial.drain),
+    ];
+    let phases = spans.into_iter().filter(|(_, span)| !span.len().is_zero());
+    phases
+        .map(|(name, span)| Phase {
+            name: name.to_owned(),
+            from_ns: units::ns(span.from),
+            to_ns: units::ns(span.to),
+        })
+        .collect()
+}
+
+fn attempts(findings: &Findings<'_>) -> Attempts {
+    let Outcome { resized, trial, ledger } = findings.outcome;
+    let accounting = &ledger.accounting;
+    Attempts {
+        requested: findings.plan.conns,
+        attempted: accounting.attempted,
+        opened: accounting.opened,
+        pending: ledger.pending,
+        held: trial.held,
+        failed: accounting.failed.iter().map(|(class, n)| (class.name(), *n)).collect(),
+        closed: accounting.closed.iter().map(|(class, n)| (class.name(), *n)).collect(),
+        ports_taken: resized.tally.ports_taken + trial.tally.ports_taken,
+        balanced: ledger.is_balanced,
+    }
+}
+
+fn latency(findings: &Findings<'_>) -> BTreeMap<String, Option<Distribution>> {
+    let Outcome { resized, trial, ledger } = findings.outcome;
+    let (phases, traffic) = (&resized.tally.phases, &trial.tally.traffic);
+    let recipients = &trial.recipients;
+    let (corrected, uncorrected) = match findings.plan.scenario {
+        Scenario::Broadcast { .. } => ("deliver", "deliver_uncorrected"),
+        Scenario::Idle | Scenario::Echo(_) => ("echo", "echo_uncorrected"),
+    };
+    let entry = |(name, co, latency): (&str, Origin, &Latency)| {
+        (name.to_owned(), Distribution::new(latency, co))
+    };
+    let mut latency: BTreeMap<_, _> = [
+        ("tcp", Origin::ActualStart, &phases.tcp),
+        ("tls", Origin::ActualStart, &phases.tls),
+        ("upgrade", Origin::ActualStart, &phases.upgrade),
+        ("first_msg", Origin::ActualStart, &phases.first_message),
+        ("establish", Origin::IntendedStart, &phases.establish),
+        (corrected, Origin::IntendedStart, &traffic.corrected),
+        (uncorrected, Origin::ActualStart, &traffic.uncorrected),
+        ("schedule_slip", Origin::IntendedStart, &traffic.slip),
+        ("self_lag", Origin::IntendedStart, &trial.tally.lag),
+        ("first_recipient", Origin::IntendedStart, &recipients.first),
+        ("median_recipient", Origin::IntendedStart, &recipients.median),
+        ("p99_recipient", Origin::IntendedStart, &recipients.p99),
+        ("last_recipient", Origin::IntendedStart, &recipients.last),
+    ]
+    .map(entry)
+    .into();
+    if let Some(Some(timed)) = latency.get_mut(corrected) {
+        let heat = &ledger.series.heat;
+        let seed = findings.plan.seed;
+        *timed = timed.clone().with_intervals(|quantile| heat.interval(quantile, seed));
+    }
+    latency
+}
+
+fn delivery(findings: &Findings<'_>) -> Option<Delivery> {
+    let trial = &findings.outcome.trial;
+    let traffic = &trial.tally.traffic;
+    let audit = &traffic.audit;
+    let is_broadcast = matches!(findings.plan.scenario, Scenario::Broadcast { .. });
+    let recipients = &trial.recipients;
+    (findings.plan.scenario != Scenario::Idle).then(|| Delivery {
+        published: traffic.sent,
+        expected: trial.expected,
+        received: audit.received,
+        gap: audit.lost,
+        dup: audit.doubled,
+        reorder: audit.reordered,
+        corrupt: audit.damaged,
+        foreign: audit.foreign,
+        spread: is_broadcast
+            .then_some(Spread { whole: recipients.whole, partial: recipients.partial }),
+    })
+}
+
+fn heartbeats(findings: &Findings<'_>) -> Heartbeats {
+    let Outcome { resized, trial, .. } = findings.outcome;
+    let (before, during) = (&resized.tally.traffic, &trial.tally.traffic);
+    Heartbeats { pings: before.pings + during.pings, pongs: before.pongs + during.pongs }
+}

@@ -1,0 +1,152 @@
+//! The smaller parts of the result file.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::Machine;
+
+/// The program that wrote a file.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Tool {
+    /// Its version.
+    pub version: String,
+}
+
+/// What is known of the server.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct ServerSheet {
+    /// Where it ran; unknown if that is another machine.
+    #[serde(default)]
+    pub machine: Option<Machine>,
+    /// What it is: known of the one brought along.
+    #[serde(default)]
+    pub build: Option<String>,
+    /// How many workers it had: the same.
+    #[serde(default)]
+    pub workers: Option<u64>,
+}
+
+/// What was to be done, and when it was.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct PlanSheet {
+    /// Against whom.
+    pub url: String,
+    /// How many connections were asked for.
+    pub conns: u32,
+    /// What they did.
+    pub scenario: ScenarioSheet,
+    /// How fast they were opened: `adaptive`, or a rate.
+    pub ramp: String,
+    /// How long the scenario was to run untimed.
+    #[serde(default)]
+    pub warmup_ns: u64,
+    /// How long it was to be timed.
+    pub hold_ns: u64,
+    /// How many threads drove connections.
+    pub drivers: u32,
+    /// Whether each had a table of files of its own.
+    pub own_file_tables: bool,
+    /// From how many addresses connections came; unknown if the system chose.
+    pub source_addresses: Option<usize>,
+    /// When each phase began and ended, from the start.
+    pub phases: Vec<Phase>,
+}
+
+/// What connections did.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ScenarioSheet {
+    /// Its name on the command line.
+    pub name: String,
+    /// Bytes of a message.
+    pub payload_bytes: Option<usize>,
+    /// Messages of each connection that sends.
+    pub rate_per_second: Option<f64>,
+    /// How many publish.
+    pub publishers: Option<u32>,
+}
+
+/// A phase of a run.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Phase {
+    /// Its name.
+    pub name: String,
+    /// When it began.
+    pub from_ns: u64,
+    /// When it ended.
+    pub to_ns: u64,
+}
+
+/// The attempts, and what they came to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Attempts {
+    /// Connections that were asked for.
+    pub requested: u32,
+    /// Attempts that were begun.
+    pub attempted: u64,
+    /// Those that became open.
+    pub opened: u64,
+    /// Those that were neither open nor failed in the end.
+    pub pending: u64,
+    /// Connections that were open when the hold began.
+    pub held: u64,
+    /// Those that failed, by class.
+    pub failed: BTreeMap<String, u64>,
+    /// Those that were open and ended, by class.
+    pub closed: BTreeMap<String, u64>,
+    /// Ports that were taken by others, so that the next one was tried.
+    pub ports_taken: u64,
+    /// Whether all this adds up.
+    pub balanced: bool,
+}
+
+/// What became of the messages.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Delivery {
+    /// Sent.
+    pub published: u64,
+    /// Should have come.
+    pub expected: u64,
+    /// Came, each counted once.
+    pub received: u64,
+    /// Never came.
+    pub gap: u64,
+    /// Came again.
+    pub dup: u64,
+    /// Came after a later one.
+    pub reorder: u64,
+    /// Came with other bytes.
+    pub corrupt: u64,
+    /// Were not ours.
+    pub foreign: u64,
+    /// How publications of a broadcast spread; unknown for other scenarios.
+    #[serde(default)]
+    pub spread: Option<Spread>,
+}
+
+/// How publications spread. Their times are distributions of their own.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Spread {
+    /// Publications that all recipients had.
+    pub whole: u64,
+    /// Publications that some recipients never had.
+    pub partial: u64,
+}
+
+/// The pings of the server.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Heartbeats {
+    /// Pings that came.
+    pub pings: u64,
+    /// Our answers.
+    pub pongs: u64,
+}
+
+/// What a run comes to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Ending {
+    /// The exit code.
+    pub exit: u8,
+    /// The same in a sentence.
+    pub text: String,
+}
