@@ -1,5 +1,7 @@
 //! What the peers and the load that drives them have in common.
 
+pub mod carrier;
+
 use std::env;
 use std::error::Error;
 use std::io::{self, Read};

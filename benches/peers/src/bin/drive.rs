@@ -6,17 +6,19 @@
 //!
 //! ```text
 //! drive --connect ADDRESS --pid PID [--connections 100] [--payload 64]
-//!       [--in-flight 1] [--seconds 3]
+//!       [--in-flight 1] [--seconds 3] [--ca FILE, which means TLS]
 //! ```
 //!
 //! prints `messages CPU-SECONDS` of the server.
 
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use peers::carrier::{Carrier, Via};
 use peers::{Failure, MASKED, SHORT_PAYLOAD_MAX};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// FIN and the opcode of a binary message.
@@ -39,7 +41,9 @@ fn main() -> Result<(), Failure> {
         return Err("--payload: from 8 to 125 bytes".into());
     }
 
-    let mut load = Load::open(address, connections, Batch { payload_len, in_flight })?;
+    let authorities = peers::argument::<PathBuf>("--ca")?;
+    let via = authorities.map_or(Ok(Via::Plain), |path| Via::tls(&path))?;
+    let mut load = Load::open(address, &via, connections, Batch { payload_len, in_flight })?;
     load.run(WARM_UP)?;
     let before = cpu_seconds(pid)?;
     let messages = load.run(Duration::from_secs(seconds))?;
@@ -77,12 +81,14 @@ struct Load {
 
 impl Load {
     /// Connects and shakes hands, one connection after the other, and sends the first messages.
-    fn open(address: SocketAddr, count: usize, batch: Batch) -> Result<Self, Failure> {
+    fn open(address: SocketAddr, via: &Via, count: usize, batch: Batch) -> Result<Self, Failure> {
         let poll = Poll::new()?;
         let mut load = Self { poll, connections: Vec::with_capacity(count), sent: 0 };
         for position in 0..count {
-            let mut stream = TcpStream::from_std(shake_hands(address)?);
-            load.poll.registry().register(&mut stream, Token(position), Interest::READABLE)?;
+            let mut stream = via.connect(address)?;
+            let registry = load.poll.registry();
+            registry.register(stream.socket(), Token(position), Interest::READABLE)?;
+            upgrade(&mut stream, address)?;
             let mut connection = Connection::new(stream, batch);
             load.sent += connection.send(load.sent)?;
             load.connections.push(connection);
@@ -108,31 +114,33 @@ impl Load {
     }
 }
 
-/// Opens one WebSocket, waiting for each step.
-fn shake_hands(address: SocketAddr) -> Result<std::net::TcpStream, Failure> {
-    let mut stream = std::net::TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
+/// Makes a WebSocket of a connection, waiting for the answer.
+fn upgrade(stream: &mut Carrier, address: SocketAddr) -> Result<(), Failure> {
+    let mut request = Vec::new();
     write!(
-        stream,
+        request,
         "GET /echo HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )?;
+    stream.write_all(&request)?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         // Byte by byte, since what follows the head is not ours to take.
         let mut byte = [0];
-        stream.read_exact(&mut byte)?;
-        head.extend_from_slice(&byte);
+        match stream.read(&mut byte) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::yield_now(),
+            Ok(0) => return Err("the server closed a connection instead of answering".into()),
+            outcome => head.extend_from_slice(&byte[..outcome?]),
+        }
     }
     if !head.starts_with(b"HTTP/1.1 101") {
         return Err(format!("no upgrade: {}", String::from_utf8_lossy(&head)).into());
     }
-    stream.set_nonblocking(true)?;
-    Ok(stream)
+    Ok(())
 }
 
 struct Connection {
-    stream: TcpStream,
+    stream: Carrier,
     batch: Batch,
     /// The frames as they are sent, masked.
     frames: Vec<u8>,
@@ -144,7 +152,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, batch: Batch) -> Self {
+    fn new(stream: Carrier, batch: Batch) -> Self {
         let (frames, expected) = (Vec::new(), Vec::new());
         Self { stream, batch, frames, expected, answer: Vec::new(), received: 0 }
     }
