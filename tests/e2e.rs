@@ -25,3 +25,5 @@ mod files;
 mod slow;
 #[path = "e2e/strangers.rs"]
 mod strangers;
+#[path = "e2e/stream.rs"]
+mod stream;

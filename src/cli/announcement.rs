@@ -9,7 +9,7 @@ use super::identity::Origin;
 
 /// Tells what has been started.
 pub(super) fn started(config: &Config, running: &Running, origins: &[Origin]) {
-    let (mut plain, mut tls) = (None, None);
+    let (mut plain, mut tls, mut stream) = (None, None, None);
     for (listener, address) in config.listeners.iter().zip(running.addresses()) {
         match &listener.kind {
             Kind::Http => {
@@ -20,6 +20,10 @@ pub(super) fn started(config: &Config, running: &Running, origins: &[Origin]) {
                 log::info!("serving https and wss on https://{address}");
                 tls.get_or_insert(*address);
             }
+            Kind::StreamEcho(_) => {
+                log::info!("serving byte streams on tls://{address}");
+                stream.get_or_insert(*address);
+            }
         }
     }
     origins.iter().for_each(certificate);
@@ -28,7 +32,7 @@ pub(super) fn started(config: &Config, running: &Running, origins: &[Origin]) {
     }
     room(config, running.size());
     log::info!("{}", config.client_publish);
-    for command in commands(plain, tls, origins) {
+    for command in stream.map(stream_command).into_iter().chain(commands(plain, tls, origins)) {
         log::info!("try: {command}");
     }
 }
@@ -53,6 +57,11 @@ fn certificate(origin: &Origin) {
             log::info!("  its authority, for clients to trust: {}", authority.display());
         }
     }
+}
+
+/// What to try with a byte stream.
+fn stream_command(address: SocketAddr) -> String {
+    format!("openssl s_client -quiet -connect {}", reachable(address))
 }
 
 /// What to try next: a publication and a measurement, plain if that is served.

@@ -13,7 +13,7 @@ use corecast::config::{ClientPublish, Config, Kind, RawConfig, Workers};
 use corecast::push::{PublishKey, Publishers, Push, Settings};
 use corecast::reactor::signal::{Signal, Signals};
 use corecast::server::{Server, Stopper};
-use corecast::worker::Listener;
+use corecast::worker::{Listener, Speech};
 
 use super::identity::{Identities, Origin};
 use super::{Failure, announcement};
@@ -84,6 +84,9 @@ fn server(config: &Config) -> Result<(Server, Vec<Origin>), Failure> {
         let offer = match &listener.kind {
             Kind::Http => Listener::plain(),
             Kind::Https(security) => Listener::tls(identities.find(&security.certificate)?),
+            Kind::StreamEcho(security) => {
+                Listener::tls(identities.find(&security.certificate)?).with_speech(Speech::Stream)
+            }
         };
         server = server.listen_as(listener.address.to_string(), offer);
     }

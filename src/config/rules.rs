@@ -24,6 +24,12 @@ pub(super) const LISTEN_TLS: Rule<SocketAddr> = Rule {
     read: address,
 };
 
+pub(super) const LISTEN_STREAM: Rule<SocketAddr> = Rule {
+    key: "listen-stream",
+    allowed: "write IP:PORT once, such as 127.0.0.1:7443 or [::]:7443",
+    read: address,
+};
+
 pub(super) const ADDRESS: Rule<SocketAddr> = Rule {
     key: "address",
     allowed: "write IP:PORT, such as 127.0.0.1:8080 or [::]:8080",
@@ -32,10 +38,11 @@ pub(super) const ADDRESS: Rule<SocketAddr> = Rule {
 
 pub(super) const KIND: Rule<KindName> = Rule {
     key: "kind",
-    allowed: "write http or https",
+    allowed: "write http, https or stream-echo",
     read: |text| match text {
         "http" => Some(KindName::Http),
         "https" => Some(KindName::Https),
+        "stream-echo" => Some(KindName::StreamEcho),
         _ => None,
     },
 };
@@ -103,6 +110,12 @@ pub(super) const HEARTBEAT: Rule<Duration> = Rule {
     key: "heartbeat",
     allowed: "write 1s to 1h, such as 25s",
     read: |text| between(Duration::from_secs(1), HOUR, units::duration(text)?),
+};
+
+pub(super) const STREAM_IDLE: Rule<Duration> = Rule {
+    key: "stream-idle",
+    allowed: "write 1s to 24h, such as 10m",
+    read: |text| between(Duration::from_secs(1), 24 * HOUR, units::duration(text)?),
 };
 
 pub(super) const OUTBOX_BYTES: Rule<usize> = Rule {
@@ -203,6 +216,7 @@ mod tests {
         hold(&ADMIN, &["off", "[::1]:9090"], &["on", "9090"]);
         hold(&DRAIN_TIMEOUT, &["0", "1h"], &["3601s", "soon"]);
         hold(&HEARTBEAT, &["1s", "1h"], &["999ms", "61m"]);
+        hold(&STREAM_IDLE, &["1s", "24h"], &["999ms", "25h"]);
         hold(&OUTBOX_BYTES, &["4k", "64MiB"], &["4095", "65MiB"]);
         hold(&MESSAGE_BYTES, &["1", "64MiB"], &["0", "67108865"]);
     }

@@ -6,6 +6,7 @@
 //! ws   /echo          sends back what it gets
 //! ws   /topics/NAME   subscribes; what a client sends is published to all, itself included
 //! POST /topics/NAME   publishes the body: text or JSON as text, octets as binary
+//! a byte stream       is welcomed, and sent back what it sends
 //! ```
 //!
 //! It is a user of [`Service`] like any other. What decides stands in functions of their own, which
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use crate::base::Key;
 use crate::http::{Response, Status};
 use crate::hub::TopicName;
-use crate::worker::{Context, Incoming, Service, Verdict};
+use crate::worker::{Caller, Context, Incoming, Service, Verdict};
 use crate::ws::{CloseCode, Message};
 
 pub use access::{PublishKey, Publishers};
@@ -29,6 +30,9 @@ use routes::{Route, Wish, refuse};
 
 /// The page for people. It asks nobody else for anything, and says so.
 const PAGE: &str = include_str!("page.html");
+
+/// What every byte stream is told first.
+const WELCOME: &[u8] = b"welcome!\n";
 
 /// What the page may do: run its own script and talk to us.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
@@ -52,7 +56,7 @@ pub struct Push {
     settings: Arc<Settings>,
 }
 
-/// What a WebSocket is here for.
+/// What a WebSocket or a byte stream is here for.
 #[derive(Debug)]
 pub enum Purpose {
     /// To hear itself.
@@ -145,6 +149,17 @@ impl Service for Push {
 
     fn request(&mut self, request: &Incoming<'_>, cx: &mut Context<'_, Purpose>) -> Response {
         self.answer(request, cx).unwrap_or_else(|refusal| refusal)
+    }
+
+    fn connected(&mut self, caller: &Caller, cx: &mut Context<'_, Purpose>) -> Option<Purpose> {
+        log::info!("stream from {}: unauthorized", caller.peer.address);
+        // The first bytes of an outbox find room; and who were too slow for them had its end.
+        let _ = cx.write(caller.key, WELCOME);
+        Some(Purpose::Echo)
+    }
+
+    fn bytes(&mut self, key: Key, bytes: &[u8], cx: &mut Context<'_, Purpose>) {
+        let _ = cx.write(key, bytes);
     }
 
     fn message(&mut self, key: Key, message: Message<'_>, cx: &mut Context<'_, Purpose>) {

@@ -5,6 +5,8 @@
 //! connection while the bytes are still where they arrived.
 //!
 //! ```text
+//! Arriving ---- TLS is established ----> Stream ----> Finishing     (bytes without HTTP)
+//!
 //! Greeting ---- upgrade ----> Upgrading ---- heard everywhere ----> WebSocket
 //!    |  ^                                                              |
 //!    |  `-- next request (keep-alive)                                close
@@ -32,6 +34,12 @@ pub enum Session {
     Upgrading(Box<Upgrading>),
     /// Messages go both ways (RFC 6455).
     WebSocket(Decoder),
+    /// Bytes will go both ways as soon as whoever sends them is known.
+    Arriving(Box<Peer>),
+    /// Bytes go both ways, and only the service knows what they mean.
+    Stream,
+    /// A stream of which one side has ended: what the peer is owed leaves, then we do.
+    Finishing(CloseReason),
     /// Our close is on its way; we wait for the peer's (RFC 6455 §7.1.1).
     Closing(Decoder, CloseReason),
     /// Both have closed, or the peer has no say left: when our bytes have left, so do we.
@@ -49,6 +57,8 @@ pub enum Action<'a> {
     Request(Box<RequestHead>, Vec<u8>),
     /// A whole message or a control frame of a WebSocket.
     Event(Event<'a>),
+    /// Bytes of a stream, cut anywhere.
+    Bytes(&'a [u8]),
     /// The peer has answered our close with its own.
     Closed,
 }
@@ -99,7 +109,10 @@ impl Session {
                 Ok(None)
             }
             Self::Closing(decoder, _) => closed(decoder, input, &limits.websocket),
-            Self::Leaving(_) | Self::Lingering(_) => {
+            Self::Stream if input.is_empty() => Ok(None),
+            Self::Stream => Ok(Some(Action::Bytes(input.take_all()))),
+            // Nobody who arrives is listened to before the worker knows who that is.
+            Self::Arriving(_) | Self::Finishing(_) | Self::Leaving(_) | Self::Lingering(_) => {
                 input.take_all();
                 Ok(None)
             }
@@ -125,7 +138,8 @@ impl Session {
         let before = std::mem::replace(self, Self::Leaving(reason));
         *self = match before {
             Self::WebSocket(decoder) => Self::Closing(decoder, reason),
-            Self::Upgrading(_) | Self::Greeting(_) => Self::Leaving(reason),
+            Self::Stream => Self::Finishing(reason),
+            Self::Upgrading(_) | Self::Greeting(_) | Self::Arriving(_) => Self::Leaving(reason),
             // It is ending already, for a reason of its own.
             ending => ending,
         };
@@ -197,6 +211,7 @@ mod tests {
             actions.push(match action {
                 Action::Request(head, body) => format!("{} {}", head.target(), body.len()),
                 Action::Event(event) => format!("{event:?}"),
+                Action::Bytes(bytes) => format!("{}", bytes.escape_ascii()),
                 Action::Closed => "closed".to_owned(),
             });
         }
@@ -241,6 +256,16 @@ mod tests {
             assert!(matches!(session, Session::Leaving(REASON)), "{session:?}");
             assert_eq!(actions(&mut session, b"GET / HTTP/1.1\r\n\r\n"), Vec::<String>::new());
         }
+    }
+
+    #[test]
+    fn a_stream_is_heard_until_it_closes() {
+        let mut session = Session::Stream;
+        assert_eq!(actions(&mut session, b"any bytes"), ["any bytes"]);
+        assert_eq!(actions(&mut session, b""), Vec::<String>::new());
+        session.close(REASON);
+        assert!(matches!(session, Session::Finishing(REASON)), "{session:?}");
+        assert_eq!(actions(&mut session, b"late"), Vec::<String>::new());
     }
 
     #[test]

@@ -36,11 +36,13 @@ pub enum CloseReason {
     Unanswered,
     /// The code that served it failed.
     Panicked,
+    /// The service wanted no stream of this peer.
+    Unwanted,
 }
 
 impl CloseReason {
     /// Every label, in the order of [`CloseReason::index`].
-    pub const LABELS: [&'static str; 15] = [
+    pub const LABELS: [&'static str; 16] = [
         "peer",
         "lost",
         "service",
@@ -56,6 +58,7 @@ impl CloseReason {
         "stalled",
         "unanswered",
         "panicked",
+        "unwanted",
     ];
 
     /// The place of this reason in [`CloseReason::LABELS`].
@@ -76,6 +79,7 @@ impl CloseReason {
             Self::Stalled => 12,
             Self::Unanswered => 13,
             Self::Panicked => 14,
+            Self::Unwanted => 15,
         }
     }
 
@@ -91,10 +95,10 @@ mod tests {
 
     #[test]
     fn every_label_is_reached_by_its_own_index() {
-        let reasons = [CloseReason::Peer(None), CloseReason::Lost, CloseReason::Panicked];
+        let reasons = [CloseReason::Peer(None), CloseReason::Lost, CloseReason::Unwanted];
         for reason in reasons {
             assert_eq!(CloseReason::LABELS[reason.index()], reason.label());
         }
-        assert_eq!(CloseReason::Panicked.index() + 1, CloseReason::LABELS.len());
+        assert_eq!(CloseReason::Unwanted.index() + 1, CloseReason::LABELS.len());
     }
 }

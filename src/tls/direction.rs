@@ -83,6 +83,11 @@ impl Sealing {
         *self = Self::new(self.keys.next(suite), 0);
     }
 
+    /// Whether keys are kept set up.
+    pub(super) const fn keeps_keys(&self) -> bool {
+        self.setup.kept.is_some()
+    }
+
     /// Gives back the memory of keys that are set up.
     pub(super) fn rest(&mut self) {
         self.setup.rest();
@@ -142,6 +147,11 @@ impl Opening {
     /// Takes the next keys, and counts from 0 again (RFC 8446 §5.3).
     pub(super) fn update_keys(&mut self, suite: &Tls13CipherSuite) {
         *self = Self::new(self.keys.next(suite), 0);
+    }
+
+    /// Whether keys are kept set up.
+    pub(super) const fn keeps_keys(&self) -> bool {
+        self.setup.kept.is_some()
     }
 
     /// Gives back the memory of keys that are set up.

@@ -184,6 +184,11 @@ impl Tls {
         }
     }
 
+    /// Whether the keys are kept set up for the next record, which takes memory.
+    pub fn keeps_keys(&self) -> bool {
+        matches!(&self.0, State::Compact(records) if records.keeps_keys())
+    }
+
     /// Gives back the memory that a connection takes to speak often.
     ///
     /// To be called now and then, say by the heartbeat: who goes on speaking has it again soon.

@@ -114,6 +114,11 @@ impl Records {
         self.has_closed = true;
     }
 
+    /// See [`super::Tls::keeps_keys`].
+    pub(super) fn keeps_keys(&self) -> bool {
+        self.sealing.keeps_keys() || self.opening.keeps_keys()
+    }
+
     /// See [`super::Tls::rest`].
     pub(super) fn rest(&mut self) {
         self.sealing.rest();

@@ -3,7 +3,7 @@
 use super::codecs;
 use super::connection::Marks;
 use super::world::World;
-use super::{CloseReason, Context, Incoming, Service, Verdict, Worker};
+use super::{Caller, CloseReason, Context, Incoming, Service, Verdict, Worker};
 use crate::base::{Input, Key, Stream};
 use crate::http::{Method, RequestHead, Response};
 use crate::hub::TopicName;
@@ -17,6 +17,9 @@ impl<S: Stream, V: Service> Worker<S, V> {
     pub(super) fn apply(&mut self, key: Key, action: Action<'_>) {
         match action {
             Action::Event(event) => self.event(key, &event),
+            Action::Bytes(bytes) => {
+                self.service.bytes(key, bytes, &mut Context::new(&mut self.world));
+            }
             Action::Request(head, body) => self.request(key, &head, &body),
             Action::Closed => self.closed(key),
         }
@@ -195,7 +198,35 @@ impl<S: Stream, V: Service> Worker<S, V> {
                     worker.service.subscribed(key, &topic, &mut Context::new(&mut worker.world));
                 });
             }
-            Session::Closing(..) | Session::Leaving(_) | Session::Lingering(_) => {}
+            Session::Arriving(_)
+            | Session::Stream
+            | Session::Finishing(_)
+            | Session::Closing(..)
+            | Session::Leaving(_)
+            | Session::Lingering(_) => {}
+        }
+    }
+
+    /// It is known who is at the other end: a stream begins, a request may. To be called while the
+    /// connection is attended to, since a stream may be written to at once.
+    pub(super) fn arrived(&mut self, key: Key) {
+        self.world.wait(key, self.world.limits.request_ms_max);
+        let Some(connection) = self.world.connections.get(key) else { return };
+        if let Session::Arriving(peer) = &connection.session {
+            self.connect(&Caller { key, peer: **peer });
+        }
+    }
+
+    /// Asks the service whether it wants a stream, which may be written to meanwhile.
+    fn connect(&mut self, caller: &Caller) {
+        let Some(connection) = self.world.connections.get_mut(caller.key) else { return };
+        connection.session = Session::Stream;
+        self.world.metrics().streams_total.add(1);
+        let state = self.service.connected(caller, &mut Context::new(&mut self.world));
+        let Some(connection) = self.world.connections.get_mut(caller.key) else { return };
+        match state {
+            Some(_) => connection.state = state,
+            None => self.world.end(caller.key, &[], CloseReason::Unwanted),
         }
     }
 }

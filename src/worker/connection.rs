@@ -2,7 +2,7 @@
 
 use super::outbox::Outbox;
 use crate::base::Tick;
-use crate::session::{Peer, Session};
+use crate::session::Session;
 
 /// What a core keeps of a connection, beside the stream.
 #[derive(Debug)]
@@ -24,16 +24,16 @@ pub(super) struct Connection<T> {
 }
 
 impl<T> Connection<T> {
-    pub(super) fn new(peer: Peer, now: Tick) -> Self {
+    pub(super) const fn new(session: Session, now: Tick) -> Self {
         Self {
-            session: Session::new(peer),
+            session,
             outbox: Outbox::Empty,
             state: None,
             heard: now,
             since: now,
             due: now,
             pings: 0,
-            marks: Marks::default(),
+            marks: Marks(0),
         }
     }
 }

@@ -49,7 +49,19 @@ impl<'a, T> Context<'a, T> {
         self.world.send(key, Opcode::Ping, payload)
     }
 
-    /// Closes a WebSocket with `code` and a `reason` of up to 123 bytes (RFC 6455 §7.1.2).
+    /// Writes `bytes` to a byte stream. A peer that reads too slowly for them is sent away.
+    ///
+    /// What one [`Service::bytes`] was given can always be written back, since nothing is read from
+    /// a peer that is owed more than [`Limits::outbox_bytes_pause`].
+    ///
+    /// [`Service::bytes`]: super::Service::bytes
+    /// [`Limits::outbox_bytes_pause`]: super::Limits::outbox_bytes_pause
+    pub fn write(&mut self, key: Key, bytes: &[u8]) -> Offer {
+        self.world.write(key, bytes)
+    }
+
+    /// Closes a WebSocket with `code` and a `reason` of up to 123 bytes (RFC 6455 §7.1.2). A byte
+    /// stream is ended, and `code` only counted.
     ///
     /// What was sent before leaves before.
     pub fn close(&mut self, key: Key, code: CloseCode, reason: &str) {
@@ -92,7 +104,7 @@ impl<'a, T> Context<'a, T> {
         self.world.publish(topic, &frame);
     }
 
-    /// What the service keeps for a connection that is a WebSocket.
+    /// What the service keeps for a connection that is a WebSocket or a stream.
     pub fn state(&self, key: Key) -> Option<&T> {
         self.world.connections.get(key)?.state.as_ref()
     }

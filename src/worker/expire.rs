@@ -14,6 +14,8 @@ use crate::ws::{CloseCode, Opcode};
 enum Due {
     /// Nothing before this tick.
     Later(Tick),
+    /// It is quiet: give back what it takes to speak often. Nothing else before this tick.
+    Rest(Tick),
     /// Ask whether it is still there.
     Ping,
     /// It has had its time.
@@ -47,6 +49,10 @@ impl<S: Stream, V: Service> Worker<S, V> {
         }
         match due(connection, is_handshaking, tick, limits, jitter_ms) {
             Due::Later(tick) => self.world.look_by(key, tick),
+            Due::Rest(tick) => {
+                self.rest(key);
+                self.world.look_by(key, tick);
+            }
             Due::End(reason) => self.give_up(key, reason),
             Due::Ping => {
                 if let Some(connection) = self.world.connections.get_mut(key) {
@@ -54,12 +60,16 @@ impl<S: Stream, V: Service> Worker<S, V> {
                 }
                 // Refused means closed, which has its own deadline.
                 let _ = self.world.send(key, Opcode::Ping, &[]);
-                if let Some(tls) = self.link(key).and_then(|link| link.tls.as_mut()) {
-                    tls.rest();
-                }
+                self.rest(key);
                 let next = tick.after_ms(self.world.limits.heartbeat_ms + jitter_ms);
                 self.world.look_by(key, next);
             }
+        }
+    }
+
+    fn rest(&mut self, key: Key) {
+        if let Some(tls) = self.link(key).and_then(|link| link.tls.as_mut()) {
+            tls.rest();
         }
     }
 
@@ -71,12 +81,18 @@ impl<S: Stream, V: Service> Worker<S, V> {
                 self.world.close(key, CloseCode::POLICY, text, reason);
             }
             CloseReason::Request => self.time_out(key),
+            CloseReason::Silent if self.is_stream(key) => self.world.end(key, &[], reason),
             _ => self.world.bury(key, reason),
         }
     }
 
     fn is_open(&self, key: Key) -> bool {
         self.world.connections.get(key).is_some_and(|connection| connection.session.is_open())
+    }
+
+    fn is_stream(&self, key: Key) -> bool {
+        let connection = self.world.connections.get(key);
+        connection.is_some_and(|connection| matches!(connection.session, Session::Stream))
     }
 
     /// Ends a connection whose request has not come, or could not be granted, in time.
@@ -139,6 +155,7 @@ impl<T> World<T> {
             Session::Greeting(greeting) if greeting.is_idle() => {
                 self.end(key, &[], CloseReason::Draining);
             }
+            Session::Arriving(_) => self.end(key, &[], CloseReason::Draining),
             _ => self.close(key, CloseCode::GOING_AWAY, "shutting down", CloseReason::Draining),
         }
     }
@@ -184,6 +201,14 @@ fn due<T>(
         Session::Greeting(_) | Session::Upgrading(_) => {
             within(limits.request_ms_max, CloseReason::Request)
         }
+        Session::Arriving(_) => within(limits.handshake_ms_max, CloseReason::Handshake),
+        Session::Stream => stream_due(connection, now, limits),
+        // As long as the peer reads, it gets what it is owed.
+        Session::Finishing(reason) => match stalled(connection, now, limits) {
+            Some(end) if end <= now => Due::End(CloseReason::Stalled),
+            Some(end) => Due::Later(end),
+            None => within(limits.close_ms_max, *reason),
+        },
         Session::WebSocket(_) => websocket_due(connection, now, limits, jitter_ms),
         Session::Closing(_, CloseReason::Draining) => {
             within(limits.close_ms_max, CloseReason::Draining)
@@ -197,10 +222,7 @@ fn due<T>(
 
 /// The same for a WebSocket, of which three things may be late.
 fn websocket_due<T>(connection: &Connection<T>, now: Tick, limits: &Limits, jitter_ms: u64) -> Due {
-    // A socket that has just said that it takes bytes again gets them at the end of this turn.
-    let patience = if connection.marks.has(Marks::DIRTY) { now.after(1) } else { now };
-    let stalled = connection.outbox.blocked_since().map(|at| at.after_ms(limits.stall_ms_max));
-    let stalled = stalled.map(|end| end.max(patience));
+    let stalled = stalled(connection, now, limits);
     let unfinished = connection
         .marks
         .has(Marks::UNFINISHED)
@@ -213,8 +235,7 @@ fn websocket_due<T>(connection: &Connection<T>, now: Tick, limits: &Limits, jitt
     }
     let silences = u64::from(connection.pings) + 1;
     let silent = connection.heard.after_ms(limits.heartbeat_ms.saturating_mul(silences));
-    let is_unheard = connection.marks.has(Marks::UNREAD) || connection.marks.has(Marks::PARKED);
-    if silent > now || is_unheard {
+    if silent > now || is_unheard(connection) {
         let silent = silent.max(now.after(1)).after_ms(jitter_ms);
         return Due::Later([stalled, unfinished].into_iter().flatten().fold(silent, Tick::min));
     }
@@ -222,6 +243,38 @@ fn websocket_due<T>(connection: &Connection<T>, now: Tick, limits: &Limits, jitt
         return Due::End(CloseReason::Silent);
     }
     Due::Ping
+}
+
+/// The same for a byte stream, which has no ping: whoever is quiet for long has gone.
+fn stream_due<T>(connection: &Connection<T>, now: Tick, limits: &Limits) -> Due {
+    let stalled = stalled(connection, now, limits);
+    if stalled.is_some_and(|end| end <= now) {
+        return Due::End(CloseReason::Stalled);
+    }
+    let quiet = connection.heard.after_ms(limits.heartbeat_ms.min(limits.stream_idle_ms_max));
+    let idle = connection.heard.after_ms(limits.stream_idle_ms_max);
+    let sooner = |tick: Tick| stalled.map_or(tick, |end| tick.min(end));
+    if quiet > now {
+        return Due::Later(sooner(quiet));
+    }
+    if idle <= now && !is_unheard(connection) {
+        return Due::End(CloseReason::Silent);
+    }
+    let next = if idle > now { idle } else { now.after_ms(limits.heartbeat_ms) };
+    Due::Rest(sooner(next))
+}
+
+/// When a socket that takes nothing has had its time.
+fn stalled<T>(connection: &Connection<T>, now: Tick, limits: &Limits) -> Option<Tick> {
+    // A socket that has just said that it takes bytes again gets them at the end of this turn.
+    let patience = if connection.marks.has(Marks::DIRTY) { now.after(1) } else { now };
+    let since = connection.outbox.blocked_since()?;
+    Some(since.after_ms(limits.stall_ms_max).max(patience))
+}
+
+/// Whether a peer may have said something that has not been read.
+const fn is_unheard<T>(connection: &Connection<T>) -> bool {
+    connection.marks.has(Marks::UNREAD) || connection.marks.has(Marks::PARKED)
 }
 
 #[cfg(test)]
@@ -242,7 +295,7 @@ mod tests {
     }
 
     fn connection(session: Session) -> Connection<()> {
-        Connection { session, ..Connection::new(peer(), START) }
+        Connection::new(session, START)
     }
 
     fn websocket() -> Session {

@@ -85,6 +85,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
     fn write(&mut self, key: Key, plain: &[u8]) -> Written {
         let mut wire = std::mem::take(&mut self.wire);
         let written = self.write_through(key, plain, &mut wire);
+        self.warm(key);
         wire.clear();
         wire.shrink_to(4 * GATHER_BYTES);
         self.wire = wire;
@@ -141,7 +142,11 @@ impl<S: Stream, V: Service> Worker<S, V> {
     /// Ends our direction of a connection that has nothing more to say.
     fn leave(&mut self, key: Key) {
         let Some(connection) = self.world.connections.get_mut(key) else { return };
-        let Session::Leaving(reason) = connection.session else { return };
+        let (reason, was_owed) = match connection.session {
+            Session::Leaving(reason) => (reason, false),
+            Session::Finishing(reason) => (reason, true),
+            _ => return,
+        };
         let ended = connection.marks.has(Marks::ENDED);
         if let Some(Some(Link { tls: Some(tls), .. })) = self.links.get_mut(key.index()) {
             tls.close(&mut self.wire);
@@ -152,6 +157,10 @@ impl<S: Stream, V: Service> Worker<S, V> {
         }
         if let Some(connection) = self.world.connections.get_mut(key) {
             connection.session = Session::Lingering(reason);
+        }
+        // Taking what it was owed may have taken the peer longer than it has to say goodbye.
+        if was_owed {
+            self.world.wait(key, self.world.limits.close_ms_max);
         }
         let broken = self.link(key).is_none_or(|link| link.finish().is_err());
         if ended || broken {

@@ -9,6 +9,8 @@ use crate::tls::Tls;
 pub(super) struct Link<S> {
     stream: S,
     pub(super) tls: Option<Tls>,
+    /// Where it stands among those that keep their keys set up, if it does.
+    pub(super) seat: Option<u16>,
 }
 
 /// What reading gave.
@@ -26,7 +28,7 @@ pub(super) enum Received {
 
 impl<S: Stream> Link<S> {
     pub(super) const fn new(stream: S, tls: Option<Tls>) -> Self {
-        Self { stream, tls }
+        Self { stream, tls, seat: None }
     }
 
     /// Reads to the front of `scratch`, behind what TLS has kept of an unfinished record.

@@ -51,11 +51,22 @@ impl<S: Stream, V: Service> Worker<S, V> {
         parked
     }
 
+    /// Whether a stream has said enough in this turn: what it is answered has to be written first,
+    /// so that what does not leave is seen before more is read.
+    fn is_sated(&self, key: Key) -> bool {
+        let connection = self.world.connections.get(key);
+        connection.is_some_and(|connection| matches!(connection.session, Session::Stream))
+            && self.world.unsaid(key) >= self.world.limits.outbox_bytes_pause
+    }
+
     /// Reads what waits, a few times at most, and acts on it.
     fn hear(&mut self, key: Key, scratch: &mut [u8]) {
         for _ in 0..self.world.limits.reads_per_turn_max {
             if self.is_parked(key) {
                 return;
+            }
+            if self.is_sated(key) {
+                break;
             }
             let Some(link) = self.link(key) else { return };
             match link.receive(scratch) {
@@ -96,7 +107,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
             match tls.open(&mut input, &mut self.wire) {
                 Ok(Opened::Plaintext(plaintext)) => self.understand(key, Input::new(plaintext)),
                 Ok(Opened::Established(_)) => self.established(key),
-                Ok(Opened::Wanting) => return,
+                Ok(Opened::Wanting) => return self.warm(key),
                 Ok(Opened::Closed) => return self.ended(key),
                 Err(fault) => {
                     self.world.metrics().tls_failures_total.add(tls_failure(fault), 1);
@@ -109,7 +120,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
 
     fn established(&mut self, key: Key) {
         self.world.metrics().handshakes_total.add(1);
-        self.world.wait(key, self.world.limits.request_ms_max);
+        self.arrived(key);
     }
 
     /// Takes plaintext, and acts on all of it.
@@ -151,19 +162,21 @@ impl<S: Stream, V: Service> Worker<S, V> {
         }
     }
 
-    /// The peer says nothing more: a request may still be answered, a WebSocket is lost.
+    /// The peer says nothing more: a request may still be answered, a stream has what is owed to it
+    /// still coming, a WebSocket is lost.
     fn ended(&mut self, key: Key) {
         let Some(connection) = self.world.connections.get_mut(key) else { return };
         connection.marks.set(Marks::ENDED);
         match connection.session {
-            Session::Greeting(_) | Session::Upgrading(_) => {
+            Session::Greeting(_) | Session::Upgrading(_) | Session::Arriving(_) => {
                 self.world.end(key, &[], CloseReason::Lost);
             }
+            Session::Stream => self.world.end(key, &[], CloseReason::Peer(None)),
             Session::WebSocket(_) => self.world.bury(key, CloseReason::Lost),
             Session::Closing(_, reason) | Session::Lingering(reason) => {
                 self.world.bury(key, reason);
             }
-            Session::Leaving(_) => self.world.touch(key),
+            Session::Finishing(_) | Session::Leaving(_) => self.world.touch(key),
         }
     }
 

@@ -10,6 +10,8 @@ use crate::ws::deflate::Takeover;
 pub struct Listener {
     /// What carries the bytes.
     pub transport: Transport,
+    /// What they mean.
+    pub speech: Speech,
     /// Whether messages may be deflated for clients that offer it, and how (RFC 7692).
     pub deflate: Option<Takeover>,
 }
@@ -23,20 +25,37 @@ pub enum Transport {
     Tls(Arc<ServerConfig>),
 }
 
+/// What the bytes of a listener's connections mean.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Speech {
+    /// Requests of HTTP, and the WebSocket that one of them may ask for.
+    Http,
+    /// Whatever the service makes of them ([`Service::connected`]).
+    ///
+    /// [`Service::connected`]: super::Service::connected
+    Stream,
+}
+
 impl Listener {
     /// HTTP and WebSocket on bare TCP.
     pub const fn plain() -> Self {
-        Self { transport: Transport::Plain, deflate: None }
+        Self { transport: Transport::Plain, speech: Speech::Http, deflate: None }
     }
 
     /// HTTP and WebSocket through TLS.
     pub const fn tls(config: Arc<ServerConfig>) -> Self {
-        Self { transport: Transport::Tls(config), deflate: None }
+        Self { transport: Transport::Tls(config), speech: Speech::Http, deflate: None }
     }
 
     /// The same, with permessage-deflate (RFC 7692) for clients that offer it.
     pub const fn with_deflate(mut self, deflate: Option<Takeover>) -> Self {
         self.deflate = deflate;
+        self
+    }
+
+    /// The same with other words in it.
+    pub const fn with_speech(mut self, speech: Speech) -> Self {
+        self.speech = speech;
         self
     }
 }

@@ -49,7 +49,9 @@ metrics! {
     connections_closed_total: Labelled(&CloseReason::LABELS), "Connections ended, by reason.";
     handshakes_total: Counter, "TLS handshakes completed.";
     tls_failures_total: Labelled(&TLS_FAILURES), "TLS connections that failed, by reason.";
+    tls_cooled_total: Counter, "Busy TLS connections that gave up their keys to a busier one.";
     requests_total: Counter, "HTTP requests read, with those for a WebSocket.";
+    streams_total: Counter, "Byte streams begun.";
     frames_in_total: Counter, "WebSocket messages and control frames received.";
     frames_out_total: Counter, "WebSocket frames queued to be sent to one peer.";
     bytes_in_total: Counter, "Bytes read from sockets.";

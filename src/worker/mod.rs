@@ -35,6 +35,7 @@ mod receive;
 mod service;
 mod sleep;
 mod staging;
+mod warm;
 mod world;
 
 /// The atomics of `sleep`, for which a model checker puts its own.
@@ -52,18 +53,20 @@ use self::link::Link;
 use self::mesh::{Door, Mailbox};
 use self::metrics::MetricsSet;
 use self::staging::Staging;
+use self::warm::Warm;
 use self::world::{Reply, World};
 use crate::base::{
     Clock, Handler, Key, Origin, Paged, Readiness, Request, Rng, Slab, Stream, Tick, Wheel,
 };
 use crate::hub::{Hub, WorkerId};
+use crate::session::Session;
 use crate::tls::Tls;
 
 pub use self::context::Context;
 pub use self::limits::Limits;
-pub use self::listener::{Listener, Transport};
+pub use self::listener::{Listener, Speech, Transport};
 pub use self::outbox::{Bound, Offer};
-pub use self::service::{Incoming, Service, Verdict};
+pub use self::service::{Caller, Incoming, Service, Verdict};
 pub use crate::session::{CloseReason, Peer};
 
 /// What is read at once: as much as a socket's buffer usually holds, and four records of TLS.
@@ -107,6 +110,8 @@ pub struct Worker<S, V: Service> {
     unread: VecDeque<Key>,
     /// Those that still shake hands: a few of them a turn.
     shaking: VecDeque<Key>,
+    /// Those that keep their TLS keys set up.
+    warm: Warm,
     requests: VecDeque<Request>,
     draining: Option<Draining>,
     /// Where bytes are read to, decrypted and unmasked.
@@ -160,6 +165,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
             mailbox: setup.mailbox,
             unread: VecDeque::new(),
             shaking: VecDeque::new(),
+            warm: Warm::new(setup.limits.warm_max),
             requests: VecDeque::new(),
             draining: None,
             scratch: vec![0; SCRATCH_BYTES],
@@ -185,6 +191,20 @@ impl<S: Stream, V: Service> Worker<S, V> {
     fn link(&mut self, key: Key) -> Option<&mut Link<S>> {
         self.world.connections.get(key)?;
         self.links.get_mut(key.index())?.as_mut()
+    }
+
+    /// Notes that a connection has just sealed or opened a record. If it keeps its keys set up for
+    /// the next one, whoever did so the longest ago may have to give its own back.
+    fn warm(&mut self, key: Key) {
+        let Some(Some(link)) = self.links.get_mut(key.index()) else { return };
+        if !link.tls.as_ref().is_some_and(Tls::keeps_keys) {
+            return;
+        }
+        let coldest = self.warm.touch(key, &mut link.seat);
+        if let Some(tls) = coldest.and_then(|key| self.link(key)?.tls.as_mut()) {
+            tls.rest();
+            self.world.metrics().tls_cooled_total.add(1);
+        }
     }
 
     /// Removes the connections that have ended, and tells the service of those it knew.
@@ -260,13 +280,18 @@ impl<S: Stream, V: Service> Handler for Worker<S, V> {
             self.world.metrics().connections_refused_total.add(1);
             return None;
         }
-        let tls = match &self.listeners.get(origin.via as usize)?.transport {
+        let Listener { transport, speech, .. } = self.listeners.get(origin.via as usize)?;
+        let tls = match transport {
             Transport::Plain => None,
             Transport::Tls(config) => Some(Tls::server(config).ok()?),
         };
         let secure = tls.is_some();
         let peer = Peer { address: origin.peer, listener: origin.via, secure };
-        let key = self.world.connections.insert(Connection::new(peer, self.world.tick));
+        let session = match speech {
+            Speech::Http => Session::new(peer),
+            Speech::Stream => Session::Arriving(Box::new(peer)),
+        };
+        let key = self.world.connections.insert(Connection::new(session, self.world.tick));
         self.links.extend_to(key.index() + 1, || None);
         *self.links.get_mut(key.index())? = Some(Link::new(stream, tls));
         let limits = &self.world.limits;
@@ -274,6 +299,9 @@ impl<S: Stream, V: Service> Handler for Worker<S, V> {
         self.world.wait(key, ms);
         self.world.metrics().connections_opened_total.add(1);
         self.world.metrics().connections.add(1);
+        if !secure {
+            self.attend(key, |worker| worker.arrived(key));
+        }
         Some(key)
     }
 

@@ -46,7 +46,28 @@ pub trait Service: Sized {
         let _ = (key, topic, cx);
     }
 
-    /// A WebSocket that was accepted is gone. Its key names nothing any more.
+    /// A byte stream begins, on a listener with [`Speech::Stream`](super::Speech::Stream): its TLS
+    /// is established, nothing of it has been read. `None` sends it away.
+    ///
+    /// What follows are any number of `bytes`, then `closed`, once.
+    fn connected(
+        &mut self,
+        caller: &Caller,
+        cx: &mut Context<'_, Self::State>,
+    ) -> Option<Self::State> {
+        let _ = (caller, cx);
+        None
+    }
+
+    /// Bytes of a stream have arrived, in order and cut anywhere.
+    ///
+    /// When the peer has ended its direction, what waits for it still leaves, and then the stream
+    /// ends.
+    fn bytes(&mut self, key: Key, bytes: &[u8], cx: &mut Context<'_, Self::State>) {
+        let _ = (key, bytes, cx);
+    }
+
+    /// A WebSocket that was accepted, or a stream, is gone. Its key names nothing any more.
     fn closed(
         &mut self,
         key: Key,
@@ -68,6 +89,15 @@ pub struct Incoming<'a> {
     /// The body; empty for an upgrade.
     pub body: &'a [u8],
     /// Who is asking.
+    pub peer: Peer,
+}
+
+/// A byte stream that begins, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// The connection.
+    pub key: Key,
+    /// Who is at its other end.
     pub peer: Peer,
 }
 

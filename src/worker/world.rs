@@ -107,6 +107,35 @@ impl<T> World<T> {
         offer
     }
 
+    /// Writes bytes to one stream, whose peer may be the one that is being read from.
+    pub(super) fn write(&mut self, key: Key, bytes: &[u8]) -> Offer {
+        let unsaid = self.unsaid(key);
+        let Some(connection) = self.connections.get_mut(key) else { return Offer::Gone };
+        if !matches!(connection.session, Session::Stream) {
+            return Offer::Gone;
+        }
+        connection.heard = self.tick;
+        let offer = if self.reply.to == Some(key) && connection.outbox.frames() == 0 {
+            // Not even a socket that is full makes a frame of this: what it does not take is kept
+            // as one run of bytes, however small the pieces in which a peer asks for it.
+            let fits = unsaid + bytes.len() <= self.limits.stream_bytes_max();
+            if fits {
+                self.reply.bytes.extend_from_slice(bytes);
+            }
+            if fits { Offer::Queued } else { Offer::Refused }
+        } else {
+            let frame = Rc::new(Shared::from(bytes));
+            let offer = connection.outbox.offer(&frame, self.limits.outbox);
+            mark_dirty(&mut self.dirty, key, connection);
+            offer
+        };
+        if offer == Offer::Refused {
+            self.metrics().outbox_refusals_total.add(1);
+            self.end(key, &[], CloseReason::Slow);
+        }
+        offer
+    }
+
     /// Sends a peer away that reads too slowly: what it has not got yet it will not get, and it is
     /// told so.
     fn shed(&mut self, key: Key) {
@@ -120,13 +149,15 @@ impl<T> World<T> {
         self.close(key, CloseCode::TRY_AGAIN_LATER, "reading too slowly", CloseReason::Slow);
     }
 
-    /// Queues a close and lets the connection end. One that is no WebSocket yet gets no 101.
+    /// Queues a close and lets the connection end. One that is no WebSocket yet gets no 101; a
+    /// stream has no words for it.
     pub(super) fn close(&mut self, key: Key, code: CloseCode, text: &str, reason: CloseReason) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let mut bytes = Vec::new();
         match connection.session {
             Session::WebSocket(_) => encoder::encode_close(&mut bytes, code, text),
             Session::Upgrading(_) => unavailable().encode(false, true, &mut bytes),
+            Session::Stream => {}
             _ => return,
         }
         self.end(key, &bytes, reason);

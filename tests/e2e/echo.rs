@@ -64,6 +64,23 @@ fn a_close_comes_back_and_ends_the_stream() {
 }
 
 #[test]
+fn a_core_keeps_the_keys_of_so_many_busy_connections() {
+    let house = House::open(1, Limits { warm_max: 2, ..Limits::default() });
+    let [_, tls, _] = house.vias();
+    let mut clients: Vec<_> = (0..3).map(|_| house.client(tls, "/echo")).collect();
+    let (busy, all) = (2, 3);
+    for _ in 0..10 {
+        assert!(clients.iter_mut().take(busy).all(|client| client.is_echoed("within")));
+    }
+    house.await_count("tls_cooled_total", 0);
+    for _ in 0..10 {
+        assert!(clients.iter_mut().take(all).all(|client| client.is_echoed("one too many")));
+    }
+    let cooled: u64 = house.counts("tls_cooled_total").iter().sum();
+    assert!(cooled >= 3, "each of the three gave way, so more than {cooled} times");
+}
+
+#[test]
 fn a_message_that_is_too_large_is_refused_with_1009() {
     let house = House::open(1, Limits::default());
     for via in house.vias() {

@@ -69,7 +69,10 @@ impl History {
             CloseReason::Unfinished => wire.partial_max >= Duration::from_millis(9_800),
             CloseReason::Stalled => wire.pipe.is_owed(),
             CloseReason::Request | CloseReason::Unanswered => true,
-            CloseReason::Answered(_) | CloseReason::Handshake | CloseReason::Panicked => false,
+            CloseReason::Answered(_)
+            | CloseReason::Handshake
+            | CloseReason::Panicked
+            | CloseReason::Unwanted => false,
         };
         if excused { Ok(()) } else { Err(format!("{} ended: {}", client.conn, reason.label())) }
     }

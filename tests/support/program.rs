@@ -50,7 +50,7 @@ impl Program {
         program
     }
 
-    /// Where it said that it serves `http://` or `https://`, first.
+    /// Where it said that it serves `http://`, `https://` or `tls://`, first.
     pub(crate) fn address(&self, scheme: &str) -> SocketAddr {
         self.address_behind(&format!(" on {scheme}"))
     }
@@ -95,7 +95,7 @@ impl Program {
     }
 
     /// Waits until it says `words`.
-    fn wait_for(&mut self, words: &str) {
+    pub(crate) fn wait_for(&mut self, words: &str) {
         while !self.has_said(words) {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => self.said.push(line),

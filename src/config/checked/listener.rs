@@ -23,6 +23,8 @@ pub enum Kind {
     Http,
     /// https and wss.
     Https(Security),
+    /// Byte streams through TLS, which are sent back.
+    StreamEcho(Security),
 }
 
 /// What proves who is who.
@@ -51,6 +53,7 @@ pub enum Certificate {
 pub(in crate::config) enum KindName {
     Http,
     Https,
+    StreamEcho,
 }
 
 /// What the listeners of the command line and of the file have in common.
@@ -76,6 +79,9 @@ pub(super) fn listeners(
     }
     let mut listeners = defaults.list(&rules::LISTEN, lists.listen, KindName::Http)?;
     listeners.extend(defaults.list(&rules::LISTEN_TLS, lists.listen_tls, KindName::Https)?);
+    let streams =
+        defaults.list(&rules::LISTEN_STREAM, lists.listen_stream, KindName::StreamEcho)?;
+    listeners.extend(streams);
     for (table, number) in tables.into_iter().zip(1..) {
         let told = |error| ConfigError::InListener { number, error: Box::new(error) };
         listeners.push(defaults.table(table).map_err(told)?);
@@ -114,12 +120,15 @@ impl Defaults {
             KindName::Http => tls.first_written().map_or(Ok(Kind::Http), |name| {
                 Err(ConfigError::Meaningless { key: dashed(name), kind: "http" })
             }),
-            KindName::Https => {
-                // A certificate and its key come from the same place.
-                security(&tls)?;
-                security(&tls.or(self.tls.clone())).map(Kind::Https)
-            }
+            KindName::Https => self.security(tls).map(Kind::Https),
+            KindName::StreamEcho => self.security(tls).map(Kind::StreamEcho),
         }
+    }
+
+    fn security(&self, tls: Tls) -> Result<Security, ConfigError> {
+        // A certificate and its key come from the same place.
+        security(&tls)?;
+        security(&tls.or(self.tls.clone()))
     }
 }
 
@@ -188,6 +197,14 @@ mod tests {
         assert_eq!(check("listen-tls = '127.0.0.1:1'").unwrap(), [only]);
         let plain = Listener { address: loopback(1), kind: Kind::Http };
         assert_eq!(check("[[listener]]\naddress = 'localhost:1'\nkind = 'http'").unwrap(), [plain]);
+        let stream = Kind::StreamEcho(Security { certificate: Certificate::Development });
+        for text in [
+            "listen-stream = '127.0.0.1:1'",
+            "[[listener]]\naddress = '127.0.0.1:1'\nkind = 'stream-echo'",
+        ] {
+            let only = Listener { address: loopback(1), kind: stream.clone() };
+            assert_eq!(check(text).unwrap(), [only], "{text}");
+        }
         assert_eq!(check("listen = ['127.0.0.1:1', '[::1]:2']").unwrap().len(), 2);
     }
 

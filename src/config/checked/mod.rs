@@ -111,7 +111,10 @@ impl RawConfig {
 fn check_limits(written: raw::Limits) -> Result<Limits, ConfigError> {
     let mut limits = Limits::default();
     if let Some(silence) = rules::HEARTBEAT.one(written.heartbeat)? {
-        limits.heartbeat_ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
+        limits.heartbeat_ms = millis(silence);
+    }
+    if let Some(silence) = rules::STREAM_IDLE.one(written.stream_idle)? {
+        limits.stream_idle_ms_max = millis(silence);
     }
     if let Some(bytes) = rules::OUTBOX_BYTES.one(written.outbox_bytes)? {
         limits.outbox.bytes_max = bytes;
@@ -126,6 +129,10 @@ fn check_limits(written: raw::Limits) -> Result<Limits, ConfigError> {
         narrow: rules::OUTBOX_BYTES.key,
         wide: rules::MESSAGE_BYTES.key,
     })
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether a peer that reads everything at once can be sent the longest message.
@@ -155,9 +162,11 @@ mod tests {
 
     #[test]
     fn limits_are_those_of_a_worker_but_for_what_is_written() {
-        let text = "heartbeat = '2s'\nmessage-bytes = '1k'\noutbox-bytes = '8k'";
+        let text =
+            "heartbeat = '2s'\nstream-idle = '3s'\nmessage-bytes = '1k'\noutbox-bytes = '8k'";
         let limits = check(text).unwrap().limits;
         assert_eq!(limits.heartbeat_ms, 2_000);
+        assert_eq!(limits.stream_idle_ms_max, 3_000);
         assert_eq!(limits.outbox.bytes_max, 8_192);
         assert_eq!(limits.session.websocket.message_bytes_max, 1_024);
         assert_eq!(limits.session.http.body_bytes_max, 1_024);

@@ -68,6 +68,9 @@ keys! {
         /// Serve https and wss on this address; repeatable [default: 127.0.0.1:8443]
         #[arg(long, value_name = "IP:PORT")]
         listen_tls: Option<Vec<Written>>,
+        /// Serve byte streams through TLS on this address: a welcome, then an echo; repeatable
+        #[arg(long, value_name = "IP:PORT")]
+        listen_stream: Option<Vec<Written>>,
     }
 }
 
@@ -114,6 +117,9 @@ keys! {
         /// Ping a connection after this long a silence [default: 25s]
         #[arg(long, value_name = "TIME")]
         heartbeat: Option<Written>,
+        /// End a byte stream after this long a silence of both sides [default: 10m]
+        #[arg(long, value_name = "TIME")]
+        stream_idle: Option<Written>,
         /// Close a connection that leaves more than this unread [default: 256KiB]
         #[arg(long, value_name = "BYTES")]
         outbox_bytes: Option<Written>,
@@ -146,7 +152,7 @@ keys! {
     pub(in crate::config) struct Place {
         /// Where it listens.
         address: Option<Written>,
-        /// What it serves: http, or https.
+        /// What it serves: http, https or stream-echo.
         kind: Option<Written>,
     }
 }

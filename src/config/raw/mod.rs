@@ -91,7 +91,11 @@ impl RawConfig {
     /// that kind in `other` do not count, as its list does not.
     pub fn or(self, other: Self) -> Self {
         let mut tables = self.tables;
-        let said = [("http", &self.listeners.listen), ("https", &self.listeners.listen_tls)];
+        let said = [
+            ("http", &self.listeners.listen),
+            ("https", &self.listeners.listen_tls),
+            ("stream-echo", &self.listeners.listen_stream),
+        ];
         let is_named = |table: &RawListener| {
             let kind = table.place.kind.as_ref().map(Written::as_str);
             said.iter().any(|(name, list)| list.is_some() && kind == Some(*name))
