@@ -1,5 +1,6 @@
 //! Nouns without a domain: bytes, events, keys, time. Imports nothing of ours.
 
+pub mod bucket;
 pub mod bytes;
 pub mod event;
 pub mod map;

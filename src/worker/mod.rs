@@ -18,6 +18,7 @@
 //! Invariants, checked after every turn in debug builds: opened minus closed connections are live;
 //! what has something to write is listed, or waits for its socket; an outbox is within its bound.
 
+pub mod addresses;
 mod apply;
 mod codecs;
 mod connection;
