@@ -33,6 +33,7 @@ use corecast::http::{Response, Status};
 use corecast::hub::{TopicName, WorkerId};
 use corecast::reactor::listener::reserve;
 use corecast::reactor::{Poller, Reactor, affinity, fds};
+use corecast::worker::addresses::Addresses;
 use corecast::worker::mesh::{Handle, mesh};
 use corecast::worker::metrics::{Metrics, MetricsSet};
 use corecast::worker::{Context, Incoming, Limits, Listener, Service, Setup, Verdict, Worker};
@@ -276,6 +277,7 @@ impl Corecast {
                     id,
                     listeners: vec![Listener::plain()],
                     limits,
+                    addresses: Addresses::default(),
                     mailbox,
                     doors,
                     metrics: MetricsSet::new(metrics, id.index()),

@@ -71,6 +71,7 @@ mod crew;
 mod error;
 mod size;
 mod supervisor;
+mod watch;
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -83,6 +84,7 @@ use crossbeam_channel::{Sender, unbounded};
 
 use crate::hub::WorkerId;
 use crate::reactor::listener::{self, Reservation};
+use crate::reactor::usage::Gauge;
 use crate::tls::ServerConfig;
 use crate::worker::mesh::Handle;
 use crate::worker::{Limits, Listener, Service};
@@ -92,6 +94,7 @@ pub use size::Size;
 
 use crew::{AdminDesk, Crew};
 use supervisor::{Notice, Supervisor};
+use watch::Watch;
 
 /// A server that has not started yet.
 #[derive(Clone, Debug)]
@@ -102,6 +105,7 @@ pub struct Server {
     limits: Limits,
     admin: Option<SocketAddr>,
     drain_timeout: Duration,
+    memory: Option<Gauge>,
 }
 
 impl Server {
@@ -114,6 +118,7 @@ impl Server {
             limits: Limits::default(),
             admin: None,
             drain_timeout: Duration::from_secs(10),
+            memory: None,
         }
     }
 
@@ -161,6 +166,13 @@ impl Server {
         self
     }
 
+    /// Watches how much memory is used: [`Limits::memory_stop_percent`] and
+    /// [`Limits::memory_shed_percent`] say what follows. Nobody watches if nothing is said.
+    pub fn memory(mut self, gauge: Gauge) -> Self {
+        self.memory = Some(gauge);
+        self
+    }
+
     /// Gives connections so long to end after [`Running::stop`]; 10 s if nothing is said.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
@@ -202,6 +214,8 @@ impl Server {
         let handle = crew.handle();
         let (notices, heard) = unbounded();
         let mut supervisor = Supervisor::new(heard, handle.clone(), self.drain_timeout);
+        let limits = self.limits;
+        supervisor.watch = self.memory.map(|gauge| Watch::new(gauge, limits, handle.clone()));
         let begin = || {
             supervisor.await_listening(crew.start(&ports, &notices, service)?)?;
             supervisor.admin = admin.map(|desk| desk.start(&notices)).transpose()?;

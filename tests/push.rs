@@ -13,6 +13,7 @@ use std::time::Instant;
 use corecast::base::{Handler, Input, Key, Origin, Readiness, Wake};
 use corecast::hub::WorkerId;
 use corecast::push::{PublishKey, Publishers, Push, Settings};
+use corecast::worker::addresses::Addresses;
 use corecast::worker::mesh::mesh;
 use corecast::worker::metrics::{Metrics, MetricsSet};
 use corecast::worker::{Limits, Listener, Setup, Worker};
@@ -56,6 +57,7 @@ impl Server {
             id: WorkerId::new(0),
             listeners: vec![Listener::plain()],
             limits: Limits::default(),
+            addresses: Addresses::default(),
             mailbox,
             doors,
             metrics: MetricsSet::new(vec![Arc::new(Metrics::default())].into(), 0),
@@ -240,5 +242,5 @@ fn the_page_and_the_number_of_connections_are_there() {
     let request = "GET /connections HTTP/1.1\r\nHost: a\r\n\r\n";
     // Two that asked for the page, two WebSockets, and the one that asks.
     let count = server.ask("127.0.0.1", request);
-    assert!(count.ends_with("\r\n\r\n{\"connections\":5}\n"), "{count}");
+    assert!(count.ends_with("\r\n\r\n{\"connections\":5,\"established\":2}\n"), "{count}");
 }

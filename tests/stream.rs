@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use corecast::base::{Handler, Key, Origin, Readiness, Stream, Wake};
 use corecast::hub::WorkerId;
+use corecast::worker::addresses::Addresses;
 use corecast::worker::mesh::{Handle, mesh};
 use corecast::worker::metrics::{Metrics, MetricsSet, encode_prometheus};
 use corecast::worker::{
@@ -87,6 +88,7 @@ impl Bench {
             id: WorkerId::new(0),
             listeners: vec![Listener::plain().with_speech(Speech::Stream)],
             limits,
+            addresses: Addresses::default(),
             mailbox,
             doors,
             metrics: MetricsSet::new(vec![Arc::clone(&metrics)].into(), 0),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use corecast::base::{Handler, Key, Origin, Readiness, Request, Wake};
 use corecast::hub::{TopicName, WorkerId};
+use corecast::worker::addresses::Addresses;
 use corecast::worker::mesh::{Handle, mesh};
 use corecast::worker::metrics::{Metrics, MetricsSet};
 use corecast::worker::{
@@ -86,6 +87,7 @@ impl Bench {
             id: WorkerId::new(0),
             listeners: vec![Listener::plain()],
             limits,
+            addresses: Addresses::default(),
             mailbox,
             doors,
             metrics: MetricsSet::new(vec![Arc::clone(&metrics)].into(), 0),

@@ -205,6 +205,7 @@ fn drivers(args: &RunArgs, limit: u64) -> Result<(u32, bool), Obstacle> {
         return Err(Obstacle::OutOfRange { flag: "--threads", allowed });
     }
     let demand = Demand {
+        reserve: fds::RESERVE,
         connections: args.conns,
         // None, but a driver has a timer.
         listeners: 1,

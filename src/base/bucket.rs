@@ -9,8 +9,9 @@ const DEPTH: Duration = Duration::from_secs(1);
 /// algorithm of ATM, I.371): so it needs no timer, and one that has been left alone is full.
 ///
 /// It holds what flows in during one second. The rate is an argument, in tokens a second, so that
-/// very many buckets need not all keep it. A moment is known to the nanosecond, so what is taken one
-/// at a time is counted exactly up to some ten thousand a second, and what is taken at once always.
+/// very many buckets need not all keep it. A moment is known to the nanosecond, so what is taken
+/// one at a time is counted exactly up to some ten thousand a second, and what is taken at once
+/// always.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket {
     full_at: Instant,

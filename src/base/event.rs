@@ -25,6 +25,11 @@ pub trait Handler {
         let _ = (via, error, now);
     }
 
+    /// A caller had to be turned away, because there was no file for it.
+    fn turned_away(&mut self, now: Instant) {
+        let _ = now;
+    }
+
     /// The outside says that `key` may be read or written. It may be wrong, and it may be late.
     fn ready(&mut self, key: Key, readiness: Readiness, now: Instant);
 

@@ -5,6 +5,7 @@
 
 mod announcement;
 mod identity;
+mod panics;
 mod serve;
 
 use std::fmt;

@@ -16,7 +16,7 @@ use corecast::server::{Server, Stopper};
 use corecast::worker::{Listener, Speech};
 
 use super::identity::{Identities, Origin};
-use super::{Failure, announcement};
+use super::{Failure, announcement, panics};
 
 /// What may be said to `serve`.
 #[derive(Args, Debug)]
@@ -33,6 +33,7 @@ pub(super) struct Arguments {
 
 /// Serves until a signal ends it, or only checks that it could.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    panics::log_seldom();
     let is_check = arguments.check;
     let config = arguments.configuration()?;
     let (server, origins) = server(&config)?;

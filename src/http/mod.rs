@@ -18,7 +18,7 @@ mod request;
 mod response;
 
 pub use client::{ResponseFault, ResponseHead, ResponseReader};
-pub use reader::{Limits, Reader};
+pub use reader::{Heard, Limits, Reader};
 pub use refusal::Refusal;
 pub use request::{Method, RequestHead};
 pub(crate) use response::field;

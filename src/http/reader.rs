@@ -1,7 +1,13 @@
 //! Requests out of bytes, one after the other on a connection.
 //!
+//! ```text
+//!   bytes -> head -> without a body ----------------------------> Heard::Request
+//!                    with one ---> Heard::Head --await_body-----> Heard::Request
+//!                                       `-----> refused: nothing of the body is ever kept
+//! ```
+//!
 //! Invariant: memory held for an unfinished request is at most twice what has arrived of it; what
-//! it declares costs nothing.
+//! it declares costs nothing, and a body that nobody has agreed to none either.
 
 use super::head::Gather;
 use super::{Refusal, RequestHead};
@@ -31,6 +37,16 @@ impl Default for Limits {
     }
 }
 
+/// What a reader has heard.
+#[derive(Debug)]
+pub enum Heard {
+    /// A request with a body, of which nothing has been read: it may be refused now, or
+    /// [awaited](Reader::await_body).
+    Head(RequestHead),
+    /// A whole request.
+    Request(RequestHead, Vec<u8>),
+}
+
 /// Reads the requests of one connection, however they are cut.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -46,7 +62,7 @@ struct Unfinished {
 }
 
 impl Reader {
-    /// The next request with its body, once it is whole.
+    /// The next request with its body, once it is whole, for those who take any body.
     ///
     /// Takes all of `input` while the request is unfinished, and not a byte beyond its end: frames
     /// that follow an upgrade stay where they are. After a refusal the reader is of no more use.
@@ -55,16 +71,45 @@ impl Reader {
         input: &mut Input<'_>,
         limits: &Limits,
     ) -> Result<Option<(RequestHead, Vec<u8>)>, Refusal> {
-        if self.unfinished.is_none() {
-            self.unfinished = self.begin(input, limits)?;
+        loop {
+            match self.hear(input, limits)? {
+                None => return Ok(None),
+                Some(Heard::Request(head, body)) => return Ok(Some((head, body))),
+                Some(Heard::Head(head)) => self.await_body(head),
+            }
         }
-        let Some(Unfinished { head, mut body }) = self.unfinished.take() else { return Ok(None) };
+    }
+
+    /// The same for those who look at the head of a request first.
+    pub fn hear(
+        &mut self,
+        input: &mut Input<'_>,
+        limits: &Limits,
+    ) -> Result<Option<Heard>, Refusal> {
+        if self.unfinished.is_none() {
+            let Some(head) = self.begin(input, limits)? else { return Ok(None) };
+            return Ok(Some(match head.body_len() {
+                0 => Heard::Request(head, Vec::new()),
+                _ => Heard::Head(head),
+            }));
+        }
+        Ok(self.end(input).map(|(head, body)| Heard::Request(head, body)))
+    }
+
+    /// Goes on with the body of the request that `head` began.
+    pub fn await_body(&mut self, head: RequestHead) {
+        self.unfinished = Some(Unfinished { head, body: Vec::new() });
+    }
+
+    /// The request in hand with its body, if that ends in `input`.
+    fn end(&mut self, input: &mut Input<'_>) -> Option<(RequestHead, Vec<u8>)> {
+        let Unfinished { head, mut body } = self.unfinished.take()?;
         body.extend_from_slice(input.take(head.body_len() - body.len()));
         if body.len() < head.body_len() {
             self.unfinished = Some(Unfinished { head, body });
-            return Ok(None);
+            return None;
         }
-        Ok(Some((head, body)))
+        Some((head, body))
     }
 
     /// Whether nothing of a request has arrived, so that silence is no slowness.
@@ -76,10 +121,9 @@ impl Reader {
         &mut self,
         input: &mut Input<'_>,
         limits: &Limits,
-    ) -> Result<Option<Unfinished>, Refusal> {
+    ) -> Result<Option<RequestHead>, Refusal> {
         let Some(bytes) = self.head.next(input, limits.head_bytes_max)? else { return Ok(None) };
-        let head = RequestHead::parse(bytes, limits)?;
-        Ok(Some(Unfinished { head, body: Vec::new() }))
+        RequestHead::parse(bytes, limits).map(Some)
     }
 }
 
@@ -124,6 +168,20 @@ mod tests {
         }
         let single: Vec<&[u8]> = bytes.chunks(1).collect();
         assert_eq!(read(&single), expected);
+    }
+
+    #[test]
+    fn nothing_of_a_body_is_read_before_its_head_is_agreed_to() {
+        let mut bytes = POST.to_vec();
+        let mut input = Input::new(&mut bytes);
+        let mut reader = Reader::default();
+        let said = reader.hear(&mut input, &Limits::default()).unwrap();
+        let Some(Heard::Head(head)) = said else { panic!("{said:?}") };
+        assert_eq!(input.rest(), b"hello");
+        assert!(reader.unfinished.is_none(), "it may be refused without a trace");
+        reader.await_body(head);
+        let said = reader.hear(&mut input, &Limits::default()).unwrap();
+        assert!(matches!(said, Some(Heard::Request(_, body)) if body == b"hello"));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub enum Refusal {
     TooManyHeaders,
     /// The body comes in a transfer coding; none is understood here (RFC 9112 §6.1).
     TransferCoding,
+    /// Something is expected of us that we do not know (RFC 9110 §10.1.1).
+    Expectation,
     /// The version is not HTTP/1.0 or HTTP/1.1.
     Version,
 }
@@ -46,6 +48,7 @@ impl Refusal {
             Self::OversizedTarget => Status::URI_TOO_LONG,
             Self::OversizedHead | Self::TooManyHeaders => Status::HEADER_FIELDS_TOO_LARGE,
             Self::TransferCoding => Status::NOT_IMPLEMENTED,
+            Self::Expectation => Status::EXPECTATION_FAILED,
             Self::Version => Status::VERSION_NOT_SUPPORTED,
         }
     }
@@ -79,6 +82,7 @@ impl fmt::Display for Refusal {
             Self::OversizedHead => "the head is too long",
             Self::TooManyHeaders => "there are too many header fields",
             Self::TransferCoding => "transfer codings are not understood here",
+            Self::Expectation => "only 100-continue may be expected here",
             Self::Version => "only HTTP/1.1 is spoken here",
         })
     }

@@ -69,6 +69,7 @@ impl RequestHead {
         let spans = Fields::locate(&bytes, parsed.headers);
         let fields = Fields::new(bytes, spans);
         check_host(&fields, minor_version)?;
+        check_expectation(&fields, minor_version)?;
         let body_len = body_len(&fields, limits)?;
         Ok(Self { method, target, minor_version, body_len, fields })
     }
@@ -129,6 +130,11 @@ impl RequestHead {
         self.members(name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
     }
 
+    /// Whether the peer waits with its body until it is told to go on (RFC 9110 §10.1.1).
+    pub fn expects_continue(&self) -> bool {
+        self.body_len > 0 && self.minor_version > 0 && self.header("expect").is_some()
+    }
+
     /// Whether the peer wants to ask again on this connection (RFC 9112 §9.3).
     pub fn keep_alive(&self) -> bool {
         if self.minor_version == 0 {
@@ -174,6 +180,13 @@ fn check_host(fields: &Fields, minor_version: u8) -> Result<(), Refusal> {
 /// What a host with its port may be made of (RFC 3986 §3.2.2).
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%:[]".contains(&byte)
+}
+
+/// There is one expectation; in HTTP/1.0 there is none, whatever is said (RFC 9110 §10.1.1).
+fn check_expectation(fields: &Fields, minor_version: u8) -> Result<(), Refusal> {
+    let is_known = |member: &[u8]| member.eq_ignore_ascii_case(b"100-continue");
+    let is_met = minor_version == 0 || fields.members("expect").all(is_known);
+    if is_met { Ok(()) } else { Err(Refusal::Expectation) }
 }
 
 /// How long the body is, if that is certain (RFC 9112 §6.3).
@@ -367,5 +380,22 @@ mod tests {
             let head = parse(&format!("GET / {version}\r\nHost: a\r\n{fields}\r\n")).unwrap();
             assert_eq!(head.keep_alive(), expected, "{version} {fields:?}");
         }
+    }
+
+    #[test]
+    fn one_thing_may_be_expected() {
+        let rows = [
+            ("Content-Length: 1\r\nExpect: 100-continue\r\n", Ok(true)),
+            ("Content-Length: 1\r\nexpect: 100-Continue\r\n", Ok(true)),
+            ("Content-Length: 1\r\n", Ok(false)),
+            ("Expect: 100-continue\r\n", Ok(false)),
+            ("Content-Length: 1\r\nExpect: a-reply\r\n", Err(Refusal::Expectation)),
+            ("Expect: 100-continue, more\r\n", Err(Refusal::Expectation)),
+        ];
+        for (fields, expected) in rows {
+            assert_eq!(with(fields).map(|head| head.expects_continue()), expected, "{fields:?}");
+        }
+        let old = parse("POST / HTTP/1.0\r\nContent-Length: 1\r\nExpect: a-reply\r\n\r\n");
+        assert!(!old.unwrap().expects_continue());
     }
 }

@@ -29,6 +29,7 @@ macro_rules! statuses {
 }
 
 statuses! {
+    CONTINUE = 100, "Continue";
     SWITCHING_PROTOCOLS = 101, "Switching Protocols";
     OK = 200, "OK";
     ACCEPTED = 202, "Accepted";
@@ -42,6 +43,7 @@ statuses! {
     CONTENT_TOO_LARGE = 413, "Content Too Large";
     URI_TOO_LONG = 414, "URI Too Long";
     UNSUPPORTED_MEDIA_TYPE = 415, "Unsupported Media Type";
+    EXPECTATION_FAILED = 417, "Expectation Failed";
     UPGRADE_REQUIRED = 426, "Upgrade Required";
     TOO_MANY_REQUESTS = 429, "Too Many Requests";
     HEADER_FIELDS_TOO_LARGE = 431, "Request Header Fields Too Large";

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! GET  /              a page: hello, the live number of connections, the topic `demo`
-//! GET  /connections   {"connections": 42}
+//! GET  /connections   {"connections": 42, "established": 40}
 //! ws   /echo          sends back what it gets
 //! ws   /topics/NAME   subscribes; what a client sends is published to all, itself included
 //! POST /topics/NAME   publishes the body: text or JSON as text, octets as binary
@@ -119,6 +119,20 @@ impl Push {
         Ok(publication::accepted(topic, request.body))
     }
 
+    /// Whether a body that is announced is wanted, and its sender may send one.
+    fn agree(&self, request: &Incoming<'_>) -> Result<(), Response> {
+        match Wish::read(request.head)? {
+            Wish::Page | Wish::Connections => {
+                Err(refuse(Status::BAD_REQUEST, "a body means nothing here"))
+            }
+            Wish::Publish(_) => {
+                let key = self.settings.publish_key.as_ref();
+                access::check_post(request.peer.address, request.head, key)?;
+                publication::check_type(request.head)
+            }
+        }
+    }
+
     fn answer(
         &self,
         request: &Incoming<'_>,
@@ -126,7 +140,7 @@ impl Push {
     ) -> Result<Response, Response> {
         match Wish::read(request.head)? {
             Wish::Page => Ok(page()),
-            Wish::Connections => Ok(count(cx.connections())),
+            Wish::Connections => Ok(count(cx.connections(), cx.established())),
             Wish::Publish(topic) => self.publish(&topic, request, cx),
         }
     }
@@ -145,6 +159,14 @@ impl Service for Push {
             Ok(state) => Verdict::Accept { state, subprotocol },
             Err(response) => Verdict::Refuse(response),
         }
+    }
+
+    fn expect(
+        &mut self,
+        request: &Incoming<'_>,
+        _: &mut Context<'_, Purpose>,
+    ) -> Result<(), Response> {
+        self.agree(request)
     }
 
     fn request(&mut self, request: &Incoming<'_>, cx: &mut Context<'_, Purpose>) -> Response {
@@ -185,8 +207,9 @@ fn page() -> Response {
         .with_header("X-Content-Type-Options", "nosniff")
 }
 
-fn count(connections: u64) -> Response {
-    let body = serde_json::json!({ "connections": connections });
+/// All connections, the one that asks among them, and those that are no plain HTTP.
+fn count(connections: u64, established: u64) -> Response {
+    let body = serde_json::json!({ "connections": connections, "established": established });
     Response::json(Status::OK, format!("{body}\n")).with_header("Cache-Control", "no-store")
 }
 

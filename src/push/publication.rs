@@ -8,16 +8,26 @@ use super::routes::refuse;
 
 /// The message that `body` becomes, by its `Content-Type`; or the answer that it becomes none.
 pub(super) fn message<'a>(head: &RequestHead, body: &'a [u8]) -> Result<Message<'a>, Response> {
-    match Kind::of(head.header("Content-Type").unwrap_or_default()) {
-        Some(Kind::Text) => str::from_utf8(body)
+    match kind(head)? {
+        Kind::Text => str::from_utf8(body)
             .map(Message::Text)
             .map_err(|_| refuse(Status::BAD_REQUEST, "the body is declared as text, but no UTF-8")),
-        Some(Kind::Binary) => Ok(Message::Binary(body)),
-        None => Err(refuse(
+        Kind::Binary => Ok(Message::Binary(body)),
+    }
+}
+
+fn kind(head: &RequestHead) -> Result<Kind, Response> {
+    Kind::of(head.header("Content-Type").unwrap_or_default()).ok_or_else(|| {
+        refuse(
             Status::UNSUPPORTED_MEDIA_TYPE,
             "the Content-Type must be text/*, application/json or application/octet-stream",
-        )),
-    }
+        )
+    })
+}
+
+/// Whether a body of this `Content-Type` becomes a message, or the answer that none does.
+pub(super) fn check_type(head: &RequestHead) -> Result<(), Response> {
+    kind(head).map(drop)
 }
 
 /// What is answered when `body` has been published: it will reach whoever is subscribed by now.

@@ -51,14 +51,14 @@ impl Reactor {
         Ok(Self { poller, listeners, spare: Spare::new()? })
     }
 
-    /// Keeps the last few files of the table from callers.
+    /// Keeps the last few files of the table from callers, fewer than `reserve`.
     ///
     /// For loops that share a table: the descriptor that one of them gives up to turn a caller
     /// away could go to a caller of another, and would be lost. Whoever answers operators does not
     /// need it, and so is still reached when there is no room for others.
-    pub fn with_margin(mut self) -> io::Result<Self> {
+    pub fn with_margin(mut self, reserve: u64) -> io::Result<Self> {
         let (limit, _) = fds::limits()?;
-        self.spare.keep_free(limit, fds::margin(limit));
+        self.spare.keep_free(limit, fds::margin(limit, reserve));
         Ok(self)
     }
 
@@ -131,6 +131,7 @@ impl Reactor {
                         hand_over(&self.poller, handler, stream, Origin { via, peer }, now);
                     }
                     Caller::Gone => {}
+                    Caller::TurnedAway => handler.turned_away(now),
                     Caller::Nobody => break,
                 }
             }
@@ -185,6 +186,7 @@ mod tests {
         Opened(u32),
         ConnectFailed(u32, ErrorKind),
         Closed(Option<ErrorKind>),
+        TurnedAway,
         Deadline,
     }
 
@@ -222,6 +224,10 @@ mod tests {
 
         fn connect_failed(&mut self, via: u32, error: &io::Error, _: Instant) {
             self.sights.send(Sight::ConnectFailed(via, error.kind())).unwrap();
+        }
+
+        fn turned_away(&mut self, _: Instant) {
+            self.sights.send(Sight::TurnedAway).unwrap();
         }
 
         fn ready(&mut self, key: Key, _: Readiness, _: Instant) {
@@ -462,7 +468,10 @@ mod tests {
             }
             drop(refused);
             drop(callers);
-            assert_eq!(driven.sights.iter().take(4).count(), 4, "two came and went");
+            let sights: Vec<_> = driven.sights.iter().take(8).collect();
+            let count = |sight| sights.iter().filter(|seen| **seen == sight).count();
+            assert_eq!(count(Sight::Opened(0)), 2);
+            assert_eq!(count(Sight::TurnedAway), 4, "{sights:?}");
             assert!(is_echoed(&mut driven.connect()));
         });
     }

@@ -12,14 +12,14 @@
 use std::fmt;
 use std::io;
 
-/// What a table keeps for all that is neither a connection nor a loop's own: the three standard
-/// streams, the log, the reading of certificates, the admin listener and those who ask it.
-const RESERVE: u64 = 64;
+/// What a table usually keeps for all that is neither a connection nor a loop's own: the three
+/// standard streams, the log, the reading of certificates, the admin listener and those who ask it.
+pub const RESERVE: u64 = 64;
 
-/// How many files of a table of `limit` no caller gets: less than the reserve, so that all
+/// How many files of a table of `limit` no caller gets: less than the `reserve`, so that all
 /// connections that there is room for come in, and more than loops that accept at one instant.
-pub(super) fn margin(limit: u64) -> u64 {
-    (limit / 8).min(RESERVE / 2)
+pub(super) fn margin(limit: u64, reserve: u64) -> u64 {
+    (limit / 8).min(reserve / 2)
 }
 
 /// The wait and the wake of a loop. Every table has those of all workers.
@@ -105,6 +105,8 @@ pub struct Demand {
     pub listeners: u64,
     /// How many files a table may hold.
     pub limit: u64,
+    /// How many of them no connection gets.
+    pub reserve: u64,
     /// How many workers there are at least, one a core; more are started by the same number
     /// again, so that the cores have the same to do.
     pub workers_min: u64,
@@ -148,10 +150,10 @@ impl Demand {
         let own = self.listeners + SPARE;
         let pollers = FILES_PER_POLLER * layout.workers;
         if layout.has_own_tables {
-            let room = self.limit.saturating_sub(RESERVE + pollers + own);
+            let room = self.limit.saturating_sub(self.reserve + pollers + own);
             layout.workers * share_in(room)
         } else {
-            self.limit.saturating_sub(RESERVE + pollers + own * layout.workers)
+            self.limit.saturating_sub(self.reserve + pollers + own * layout.workers)
         }
     }
 
@@ -194,6 +196,7 @@ mod tests {
         connections: 100_000,
         listeners: 2,
         limit: 20_000,
+        reserve: RESERVE,
         workers_min: 2,
         workers_max: 256,
         may_split: true,
@@ -222,6 +225,22 @@ mod tests {
         assert_eq!(most, 20_000 - 64 - 2 * (2 + 2 + 1));
         assert_eq!(plan(most), Ok(layout));
         assert_ne!(plan(most + 1), Ok(layout));
+    }
+
+    #[test]
+    fn what_is_kept_back_is_kept_from_connections() {
+        let layout = Layout { workers: 2, has_own_tables: false };
+        for reserve in [63, 64, 65] {
+            let demand = Demand { reserve, ..DEMAND };
+            assert_eq!(demand.capacity(&layout), 20_000 - reserve - 2 * (2 + 2 + 1));
+        }
+    }
+
+    #[test]
+    fn callers_are_turned_away_before_the_reserve_is_used_up() {
+        for (limit, reserve, kept) in [(20_000, 64, 32), (100, 64, 12), (20_000, 1_000, 500)] {
+            assert_eq!(margin(limit, reserve), kept);
+        }
     }
 
     #[test]

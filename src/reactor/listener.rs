@@ -15,7 +15,7 @@
 //! theirs to each other, so they turn callers away a little before the table is full.
 
 use super::socket;
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -116,6 +116,19 @@ fn begin_listening(socket: &Socket) -> io::Result<()> {
     socket.listen(BACKLOG)
 }
 
+/// Lets the system drop what `listener` accepts from now on as soon as a peer has acknowledged
+/// nothing for so long (`TCP_USER_TIMEOUT`), be it that its window is closed or that it is gone.
+#[cfg(target_os = "linux")]
+pub fn drop_unacknowledged(listener: &TcpListener, timeout: Duration) -> io::Result<()> {
+    SockRef::from(listener).set_tcp_user_timeout(Some(timeout))
+}
+
+/// Other systems have no such thing; the time-outs of the worker hold there too.
+#[cfg(not(target_os = "linux"))]
+pub fn drop_unacknowledged(_: &TcpListener, _: Duration) -> io::Result<()> {
+    Ok(())
+}
+
 /// A listener as its loop knows it.
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -138,8 +151,10 @@ enum Queue {
 pub(super) enum Caller {
     /// Somebody, who is in now.
     Stream(TcpStream, SocketAddr),
-    /// Somebody who left before, or had to be turned away.
+    /// Somebody who left before.
     Gone,
+    /// Somebody for whom there was no file.
+    TurnedAway,
     /// Nobody, or nobody who can be let in now.
     Nobody,
 }
@@ -169,7 +184,7 @@ impl Listener {
         match self.socket.accept() {
             Ok((stream, peer)) => spare.admit(stream.into(), peer, now),
             Err(error) if is_exhausted(&error) => match spare.turn_away(&self.socket, now) {
-                Ok(()) => Caller::Gone,
+                Ok(()) => Caller::TurnedAway,
                 Err(error) => self.give_up(&error, spare, now),
             },
             Err(error) => self.give_up(&error, spare, now),
@@ -265,7 +280,7 @@ impl Spare {
         }
         drop(stream);
         self.note_turned_away(now);
-        Caller::Gone
+        Caller::TurnedAway
     }
 
     /// Takes the next caller in, and closes at once.
@@ -344,6 +359,18 @@ mod tests {
             panic!("nobody came in");
         };
         assert!(stream.nodelay().unwrap());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_accepted_has_the_time_out_of_its_listener() {
+        let socket = reserve(loopback()).unwrap().seat().unwrap().listen().unwrap();
+        let timeout = Duration::from_secs(30);
+        drop_unacknowledged(&socket, timeout).unwrap();
+        let _peer = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+        let caller = Listener::new(socket).accept(&mut Spare::new().unwrap(), real_now());
+        let Caller::Stream(stream, _) = caller else { panic!("nobody came in") };
+        assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), Some(timeout));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //!  affinity     staying on a core
 //!  fds          how many files may be open, and what that means for the number of workers
 //!  memory       what backs the memory of the process
+//!  usage        how much of it there may be, and is
 //!  signal       what an operator says
 //! ```
 
@@ -26,6 +27,7 @@ pub mod poll;
 pub mod signal;
 mod socket;
 mod timer;
+pub mod usage;
 
 pub use event_loop::Reactor;
 pub use poll::Poller;

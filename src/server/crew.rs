@@ -6,15 +6,16 @@ use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
 use crate::admin::{Admin, Remote};
 use crate::hub::WorkerId;
 use crate::reactor::affinity::Core;
-use crate::reactor::listener::{Reservation, Seat};
+use crate::reactor::listener::{self, Reservation, Seat};
 use crate::reactor::{Poller, Reactor, fds};
+use crate::worker::addresses::Addresses;
 use crate::worker::mesh::{self, Door, Handle, Mailbox};
 use crate::worker::metrics::{Metrics, MetricsSet};
 use crate::worker::{Limits, Listener, Service, Setup, Worker};
@@ -45,6 +46,7 @@ impl Crew {
         let metrics: Arc<[_]> = pollers.iter().map(|_| Arc::new(Metrics::default())).collect();
         let listeners: Vec<_> =
             server.listeners.iter().map(|(_, listener)| listener.clone()).collect();
+        let addresses = Addresses::new(server.limits.addresses, seed());
         let desk = |((id, poller), (mailbox, doors)): ((WorkerId, _), (_, _))| Desk {
             id,
             poller,
@@ -52,6 +54,7 @@ impl Crew {
             doors,
             metrics: MetricsSet::new(Arc::clone(&metrics), id.index()),
             limits: server.limits,
+            addresses: addresses.clone(),
             listeners: listeners.clone(),
             core: places.core(id.index()),
             has_own_table: places.layout.has_own_tables,
@@ -106,6 +109,7 @@ struct Desk {
     doors: Vec<Door>,
     metrics: MetricsSet,
     limits: Limits,
+    addresses: Addresses,
     listeners: Vec<Listener>,
     core: Option<Core>,
     has_own_table: bool,
@@ -125,13 +129,17 @@ impl Desk {
         if self.core.is_some_and(|core| !core.pin()) {
             log::warn!("worker {} cannot be kept on its core", self.id.index());
         }
-        let seats = seats.into_iter().map(Seat::listen).collect::<io::Result<_>>()?;
-        let reactor = Reactor::new(self.poller, seats)?.with_margin()?;
+        let listeners: Vec<_> = seats.into_iter().map(Seat::listen).collect::<io::Result<_>>()?;
+        for socket in &listeners {
+            listener::drop_unacknowledged(socket, Duration::from_millis(self.limits.stall_ms_max))?;
+        }
+        let reactor = Reactor::new(self.poller, listeners)?.with_margin(self.limits.spare_files)?;
         let mut worker = Worker::new(Setup {
             service: service(self.id),
             id: self.id,
             listeners: self.listeners,
             limits: self.limits,
+            addresses: self.addresses,
             mailbox: self.mailbox,
             doors: self.doors,
             metrics: self.metrics,

@@ -72,6 +72,7 @@ impl Server {
             connections: self.connections.unwrap_or_default(),
             listeners: count(self.listeners.len()),
             limit,
+            reserve: self.limits.spare_files,
             workers_min: count(exactly.unwrap_or(cores)),
             workers_max: exactly.map_or(WORKERS_MAX, count),
             may_split: fds::HAS_OWN_TABLES && self.connections.is_some(),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::admin::Remote;
 use crate::worker::mesh::Handle;
 
 use super::ServerError;
+use super::watch::{self, Watch};
 
 /// What the supervisor is told.
 #[derive(Debug)]
@@ -27,12 +28,13 @@ pub(super) struct Supervisor {
     working: usize,
     handle: Handle,
     pub(super) admin: Option<Remote>,
+    pub(super) watch: Option<Watch>,
     drain_timeout: Duration,
 }
 
 impl Supervisor {
     pub(super) fn new(notices: Receiver<Notice>, handle: Handle, drain_timeout: Duration) -> Self {
-        Self { notices, working: 0, handle, admin: None, drain_timeout }
+        Self { notices, working: 0, handle, admin: None, watch: None, drain_timeout }
     }
 
     /// Waits until all of so many `workers` listen, or one of them fails.
@@ -52,12 +54,12 @@ impl Supervisor {
     /// The others are told to go then, but nobody waits for them: whoever started the server must
     /// learn of it while they still may be stuck.
     pub(super) fn run(mut self) -> Result<(), ServerError> {
-        let outcome = self.watch();
+        let outcome = self.wait();
         self.abandon();
         outcome
     }
 
-    fn watch(&mut self) -> Result<(), ServerError> {
+    fn wait(&mut self) -> Result<(), ServerError> {
         while self.working > 0 {
             match self.next() {
                 Notice::Listening => {}
@@ -79,9 +81,17 @@ impl Supervisor {
         }
     }
 
-    /// The next notice. Every thread holds a sender, and one that ends says so before.
-    fn next(&self) -> Notice {
-        self.notices.recv().expect("a thread that has not said that it ended")
+    /// The next notice, with a look at the memory now and then until it comes. Every thread holds a
+    /// sender, and one that ends says so before.
+    fn next(&mut self) -> Notice {
+        const INVARIANT: &str = "a thread that has not said that it ended";
+        while let Some(watch) = &mut self.watch {
+            match self.notices.recv_timeout(watch::INTERVAL) {
+                Err(RecvTimeoutError::Timeout) => watch.look(),
+                heard => return heard.expect(INVARIANT),
+            }
+        }
+        self.notices.recv().expect(INVARIANT)
     }
 
     /// Twice does no harm: a worker that drains already goes on.

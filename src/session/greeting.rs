@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::base::Input;
-use crate::http::{Limits, Reader, Refusal, RequestHead};
+use crate::http::{Heard, Limits, Reader, Refusal, RequestHead};
 use crate::ws::deflate::Agreement;
 
 /// Who is at the other end.
@@ -49,13 +49,19 @@ impl Greeting {
         Self { peer, waiting: 0, reader: Reader::default() }
     }
 
-    /// Reads on until a request is whole; what follows it stays in `input`.
+    /// Reads on until a request is whole, or until its head is if it has a body; what follows stays
+    /// in `input`.
     pub fn next(
         &mut self,
         input: &mut Input<'_>,
         limits: &Limits,
-    ) -> Result<Option<(RequestHead, Vec<u8>)>, Refusal> {
-        self.reader.next(input, limits)
+    ) -> Result<Option<Heard>, Refusal> {
+        self.reader.hear(input, limits)
+    }
+
+    /// Goes on with the body of the request that `head` began.
+    pub fn await_body(&mut self, head: RequestHead) {
+        self.reader.await_body(head);
     }
 
     /// Whether nothing of a request has arrived.

@@ -19,7 +19,7 @@ mod reason;
 
 use crate::base::Input;
 use crate::http;
-use crate::http::{Refusal, RequestHead};
+use crate::http::{Heard, Refusal, RequestHead};
 use crate::ws::{self, Decoder, Event};
 
 pub use greeting::{Greeting, Peer, Upgrading};
@@ -53,6 +53,9 @@ pub enum Session {
 /// What a peer said.
 #[derive(Debug)]
 pub enum Action<'a> {
+    /// The head of an HTTP request that has a body. Whoever wants it says so by
+    /// [`Greeting::await_body`]; else nothing of it is kept.
+    Announced(Box<RequestHead>),
     /// A whole HTTP request: its head, and its body.
     Request(Box<RequestHead>, Vec<u8>),
     /// A whole message or a control frame of a WebSocket.
@@ -61,6 +64,15 @@ pub enum Action<'a> {
     Bytes(&'a [u8]),
     /// The peer has answered our close with its own.
     Closed,
+}
+
+impl From<Heard> for Action<'_> {
+    fn from(said: Heard) -> Self {
+        match said {
+            Heard::Head(head) => Self::Announced(Box::new(head)),
+            Heard::Request(head, body) => Self::Request(Box::new(head), body),
+        }
+    }
 }
 
 /// Why what a peer said cannot be taken.
@@ -102,7 +114,7 @@ impl Session {
                 .map_err(Fault::WebSocket),
             Self::Greeting(greeting) => greeting
                 .next(input, &limits.http)
-                .map(|request| request.map(|(head, body)| Action::Request(Box::new(head), body)))
+                .map(|heard| heard.map(Action::from))
                 .map_err(Fault::Http),
             Self::Upgrading(upgrading) => {
                 upgrading.keep(input.take_all());
@@ -122,6 +134,11 @@ impl Session {
     /// Whether messages may be sent to the peer.
     pub const fn is_open(&self) -> bool {
         matches!(self, Self::WebSocket(_))
+    }
+
+    /// Whether it has become what it is here for, so that it may last.
+    pub const fn is_established(&self) -> bool {
+        matches!(self, Self::WebSocket(_) | Self::Stream)
     }
 
     /// Whether a part of a request or of a message has arrived and the rest has not.
@@ -209,6 +226,11 @@ mod tests {
         let mut actions = Vec::new();
         while let Some(action) = session.next(&mut input, &LIMITS).unwrap() {
             actions.push(match action {
+                Action::Announced(head) => {
+                    let Session::Greeting(greeting) = session else { panic!("{session:?}") };
+                    greeting.await_body(*head);
+                    continue;
+                }
                 Action::Request(head, body) => format!("{} {}", head.target(), body.len()),
                 Action::Event(event) => format!("{event:?}"),
                 Action::Bytes(bytes) => format!("{}", bytes.escape_ascii()),

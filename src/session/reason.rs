@@ -38,11 +38,15 @@ pub enum CloseReason {
     Panicked,
     /// The service wanted no stream of this peer.
     Unwanted,
+    /// The peer sent faster than it may, for too long.
+    Flooding,
+    /// Memory was short, and much waited for the peer.
+    Memory,
 }
 
 impl CloseReason {
     /// Every label, in the order of [`CloseReason::index`].
-    pub const LABELS: [&'static str; 16] = [
+    pub const LABELS: [&'static str; 18] = [
         "peer",
         "lost",
         "service",
@@ -59,6 +63,8 @@ impl CloseReason {
         "unanswered",
         "panicked",
         "unwanted",
+        "flooding",
+        "memory",
     ];
 
     /// The place of this reason in [`CloseReason::LABELS`].
@@ -80,6 +86,8 @@ impl CloseReason {
             Self::Unanswered => 13,
             Self::Panicked => 14,
             Self::Unwanted => 15,
+            Self::Flooding => 16,
+            Self::Memory => 17,
         }
     }
 
@@ -95,10 +103,10 @@ mod tests {
 
     #[test]
     fn every_label_is_reached_by_its_own_index() {
-        let reasons = [CloseReason::Peer(None), CloseReason::Lost, CloseReason::Unwanted];
+        let reasons = [CloseReason::Peer(None), CloseReason::Lost, CloseReason::Memory];
         for reason in reasons {
             assert_eq!(CloseReason::LABELS[reason.index()], reason.label());
         }
-        assert_eq!(CloseReason::Unwanted.index() + 1, CloseReason::LABELS.len());
+        assert_eq!(CloseReason::Memory.index() + 1, CloseReason::LABELS.len());
     }
 }

@@ -82,7 +82,7 @@ pub struct Seat(Network);
 enum Network {
     V4([u8; 4]),
     /// The first 64 bits.
-    V6([u8; 8]),
+    V6([u16; 4]),
 }
 
 impl From<IpAddr> for Network {
@@ -90,8 +90,8 @@ impl From<IpAddr> for Network {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address.octets()),
             IpAddr::V6(address) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                Self::V6([a, b, c, d, e, f, g, h])
+                let [a, b, c, d, ..] = address.segments();
+                Self::V6([a, b, c, d])
             }
         }
     }
@@ -346,7 +346,7 @@ mod tests {
     fn the_table_has_an_end_beyond_which_strangers_are_not_counted() {
         let limits = Limits { connections_max: NonZeroU32::new(1), ..Limits::default() };
         let (mut part, now) = (Part::new(Seed(7)), real_now());
-        let network = |number: usize| Network::V6(number.to_be_bytes());
+        let network = |number: usize| Network::V4(u32::try_from(number).unwrap().to_be_bytes());
         let max = ADDRESSES_MAX / PARTS;
         for number in 0..max {
             assert_eq!(part.admit(network(number), limits, now), Ok(true), "{number}");

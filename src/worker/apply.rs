@@ -5,7 +5,7 @@ use super::connection::Marks;
 use super::world::World;
 use super::{Caller, CloseReason, Context, Incoming, Service, Verdict, Worker};
 use crate::base::{Input, Key, Stream};
-use crate::http::{Method, RequestHead, Response};
+use crate::http::{Method, RequestHead, Response, Status};
 use crate::hub::TopicName;
 use crate::session::{self, Action, Fault, Session, Upgrading};
 use crate::ws::deflate::{Agreement, Deflated, Takeover};
@@ -20,6 +20,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
             Action::Bytes(bytes) => {
                 self.service.bytes(key, bytes, &mut Context::new(&mut self.world));
             }
+            Action::Announced(head) => self.announced(key, *head),
             Action::Request(head, body) => self.request(key, &head, &body),
             Action::Closed => self.closed(key),
         }
@@ -27,6 +28,8 @@ impl<S: Stream, V: Service> Worker<S, V> {
 
     fn event(&mut self, key: Key, event: &Event<'_>) {
         self.world.metrics().frames_in_total.add(1);
+        let (pace, now) = (&self.world.limits.pace, self.world.now);
+        self.world.meters.charge(key, (1, 0), pace, now);
         if let Some(message) = session::message(event) {
             let cx = &mut Context::new(&mut self.world);
             return self.service.message(key, message, cx);
@@ -76,6 +79,31 @@ impl<S: Stream, V: Service> Worker<S, V> {
         if let Session::Closing(_, reason) = connection.session {
             connection.session = Session::Leaving(reason);
             self.world.touch(key);
+        }
+    }
+
+    /// Asks the service whether the body that `head` announces may come.
+    fn announced(&mut self, key: Key, head: RequestHead) {
+        let Some(connection) = self.world.connections.get_mut(key) else { return };
+        let Session::Greeting(greeting) = &connection.session else { return };
+        let incoming = Incoming { key, head: &head, body: &[], peer: greeting.peer };
+        // An upgrade has no body, so this is the whole of it.
+        if handshake::is_upgrade(&head) {
+            self.world.metrics().requests_total.add(1);
+            return self.upgrade(&incoming);
+        }
+        if let Err(refusal) = self.service.expect(&incoming, &mut Context::new(&mut self.world)) {
+            self.world.metrics().requests_total.add(1);
+            return self.respond(&incoming, &refusal, true);
+        }
+        if head.expects_continue() {
+            let mut bytes = Vec::new();
+            Response::new(Status::CONTINUE).encode(false, false, &mut bytes);
+            self.world.say(key, &bytes);
+        }
+        let Some(connection) = self.world.connections.get_mut(key) else { return };
+        if let Session::Greeting(greeting) = &mut connection.session {
+            greeting.await_body(head);
         }
     }
 
@@ -157,6 +185,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
         let Session::Greeting(greeting) = &connection.session else { return };
         let waiting = greeting.waiting;
         connection.state = Some(state);
+        self.world.metrics.mine().established.add(1);
         connection.session =
             Session::Upgrading(Box::new(Upgrading::new(waiting, response, deflate)));
         if waiting == 0 {
@@ -225,7 +254,10 @@ impl<S: Stream, V: Service> Worker<S, V> {
         let state = self.service.connected(caller, &mut Context::new(&mut self.world));
         let Some(connection) = self.world.connections.get_mut(caller.key) else { return };
         match state {
-            Some(_) => connection.state = state,
+            Some(_) => {
+                connection.state = state;
+                self.world.metrics.mine().established.add(1);
+            }
             None => self.world.end(caller.key, &[], CloseReason::Unwanted),
         }
     }

@@ -60,6 +60,9 @@ impl Marks {
     /// before the close that says so.
     pub(super) const SEVERED: Self = Self(64);
 
+    /// It is parked because it has sent more than it may: reading goes on when that is paid.
+    pub(super) const PACED: Self = Self(128);
+
     pub(super) const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 != 0
     }

@@ -38,6 +38,12 @@ impl<'a, T> Context<'a, T> {
         self.world.metrics.all().map(|metrics| metrics.connections.get()).sum()
     }
 
+    /// Connections that are open now, on all cores, but for those that speak plain HTTP or have
+    /// just come.
+    pub fn established(&self) -> u64 {
+        self.world.metrics.all().map(|metrics| metrics.established.get()).sum()
+    }
+
     /// Sends a message to one peer. A peer that reads too slowly for it is closed with 1013.
     pub fn send(&mut self, key: Key, message: Message<'_>) -> Offer {
         self.world.send(key, message.opcode(), message.payload())

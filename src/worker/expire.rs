@@ -1,8 +1,9 @@
 //! Deadlines: what becomes of a connection that is silent, late or stuck.
 
+use super::breach::Breach;
 use super::connection::{Connection, Marks};
 use super::limits::Limits;
-use super::world::World;
+use super::world::{World, unavailable};
 use super::{CloseReason, Draining, Service, Worker};
 use crate::base::{Key, Request, Stream, Tick};
 use crate::http::Refusal;
@@ -34,7 +35,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
         }
         self.world.wheel.expire(self.world.tick, &mut due);
         for key in due.drain(..) {
-            self.review(key);
+            self.guard(key, |worker| worker.review(key));
         }
         self.due = due;
     }
@@ -48,10 +49,14 @@ impl<S: Stream, V: Service> Worker<S, V> {
             return;
         }
         match due(connection, is_handshaking, tick, limits, jitter_ms) {
-            Due::Later(tick) => self.world.look_by(key, tick),
+            Due::Later(tick) => {
+                self.world.look_by(key, tick);
+                self.repace(key);
+            }
             Due::Rest(tick) => {
                 self.rest(key);
                 self.world.look_by(key, tick);
+                self.repace(key);
             }
             Due::End(reason) => self.give_up(key, reason),
             Due::Ping => {
@@ -68,6 +73,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
     }
 
     fn rest(&mut self, key: Key) {
+        self.world.meters.rest(key, self.world.now);
         if let Some(tls) = self.link(key).and_then(|link| link.tls.as_mut()) {
             tls.rest();
         }
@@ -75,7 +81,11 @@ impl<S: Stream, V: Service> Worker<S, V> {
 
     /// Ends a connection that has had its time: with a word where there is one to say.
     fn give_up(&mut self, key: Key, reason: CloseReason) {
+        if let Some(breach) = Breach::of_time(reason) {
+            self.world.reached(breach);
+        }
         match reason {
+            CloseReason::Slow if self.is_open(key) => self.world.shed(key, Breach::OutboxTime),
             CloseReason::Unfinished if self.is_open(key) => {
                 let text = "a message stayed unfinished for too long";
                 self.world.close(key, CloseCode::POLICY, text, reason);
@@ -132,10 +142,28 @@ impl<S: Stream, V: Service> Worker<S, V> {
         }
     }
 
+    /// Says to those that are left what was not said to them yet: as much of it as their sockets
+    /// take at once, since time is up.
+    fn part(&mut self) {
+        for key in self.world.connections.keys() {
+            let Some(connection) = self.world.connections.get(key) else { continue };
+            match &connection.session {
+                Session::Greeting(greeting) if !greeting.is_idle() => {
+                    let mut bytes = Vec::new();
+                    unavailable().encode(false, true, &mut bytes);
+                    self.world.end(key, &bytes, CloseReason::Draining);
+                }
+                _ => self.world.dismiss(key),
+            }
+        }
+        self.flush();
+    }
+
     /// Leaves when everybody has, or when the time is up.
     pub(super) fn finish_drain(&mut self) {
         let Some(draining) = &self.draining else { return };
         if self.world.tick >= draining.until {
+            self.part();
             for key in self.world.connections.keys() {
                 self.world.bury(key, CloseReason::Draining);
             }
@@ -220,15 +248,19 @@ fn due<T>(
     }
 }
 
-/// The same for a WebSocket, of which three things may be late.
+/// The same for a WebSocket, of which four things may be late.
 fn websocket_due<T>(connection: &Connection<T>, now: Tick, limits: &Limits, jitter_ms: u64) -> Due {
     let stalled = stalled(connection, now, limits);
+    let too_old = too_old(connection, now, limits);
     let unfinished = connection
         .marks
         .has(Marks::UNFINISHED)
         .then(|| connection.since.after_ms(limits.message_ms_max));
     if stalled.is_some_and(|end| end <= now) {
         return Due::End(CloseReason::Stalled);
+    }
+    if too_old.is_some_and(|end| end <= now) {
+        return Due::End(CloseReason::Slow);
     }
     if unfinished.is_some_and(|end| end <= now) {
         return Due::End(CloseReason::Unfinished);
@@ -237,7 +269,8 @@ fn websocket_due<T>(connection: &Connection<T>, now: Tick, limits: &Limits, jitt
     let silent = connection.heard.after_ms(limits.heartbeat_ms.saturating_mul(silences));
     if silent > now || is_unheard(connection) {
         let silent = silent.max(now.after(1)).after_ms(jitter_ms);
-        return Due::Later([stalled, unfinished].into_iter().flatten().fold(silent, Tick::min));
+        let others = [stalled, too_old, unfinished].into_iter().flatten();
+        return Due::Later(others.fold(silent, Tick::min));
     }
     if connection.pings >= limits.heartbeat_misses_max {
         return Due::End(CloseReason::Silent);
@@ -270,6 +303,13 @@ fn stalled<T>(connection: &Connection<T>, now: Tick, limits: &Limits) -> Option<
     let patience = if connection.marks.has(Marks::DIRTY) { now.after(1) } else { now };
     let since = connection.outbox.blocked_since()?;
     Some(since.after_ms(limits.stall_ms_max).max(patience))
+}
+
+/// When the oldest of what waits for a peer has waited for too long.
+fn too_old<T>(connection: &Connection<T>, now: Tick, limits: &Limits) -> Option<Tick> {
+    let patience = if connection.marks.has(Marks::DIRTY) { now.after(1) } else { now };
+    let since = connection.outbox.oldest()?;
+    Some(since.after_ms(limits.outbox_ms_max).max(patience))
 }
 
 /// Whether a peer may have said something that has not been read.
@@ -346,9 +386,13 @@ mod tests {
         expect_end(&unfinished, false, limits.message_ms_max, end);
         let mut stalled = connection(websocket());
         stalled.heard = START.after_ms(20_000);
-        stalled.outbox.push(Rc::new(Shared::from("frame")));
-        stalled.outbox.keep(b"unsent", START);
+        stalled.outbox.push(Rc::new(Shared::from("frame")), START);
+        stalled.outbox.keep(b"unsent", START, START);
         expect_end(&stalled, false, limits.stall_ms_max, Due::End(CloseReason::Stalled));
+        let mut behind = connection(websocket());
+        behind.heard = START.after_ms(40_000);
+        behind.outbox.keep(b"unsent", START, START.after_ms(20_000));
+        expect_end(&behind, false, limits.outbox_ms_max, Due::End(CloseReason::Slow));
     }
 
     #[test]

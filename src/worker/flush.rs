@@ -3,7 +3,7 @@
 use super::connection::Marks;
 use super::link::Link;
 use super::{CloseReason, Service, Worker};
-use crate::base::{Key, Stream};
+use crate::base::{Key, Stream, Tick};
 use crate::session::Session;
 
 /// How much is gathered for one write: a record of TLS, and enough to make a system call cheap.
@@ -25,8 +25,10 @@ impl<S: Stream, V: Service> Worker<S, V> {
         for key in dirty.drain(..) {
             if let Some(connection) = self.world.connections.get_mut(key) {
                 connection.marks.clear(Marks::DIRTY);
-                self.empty(key);
-                self.settle(key);
+                self.guard(key, |worker| {
+                    worker.empty(key);
+                    worker.settle(key);
+                });
             }
         }
         // The list keeps its memory; whoever has been marked meanwhile is next turn's.
@@ -38,7 +40,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
     pub(super) fn answer(&mut self, key: Key) {
         let mut said = std::mem::take(&mut self.world.reply.bytes);
         if !said.is_empty() || !self.wire.is_empty() {
-            self.write(key, &said);
+            self.write(key, &said, self.world.tick);
         }
         said.clear();
         // A large answer was an exception: its memory is not kept for all that follow.
@@ -71,8 +73,8 @@ impl<S: Stream, V: Service> Worker<S, V> {
             }
             let mut plain = std::mem::take(&mut self.plain);
             plain.clear();
-            connection.outbox.gather(&mut plain, GATHER_BYTES);
-            let written = self.write(key, &plain);
+            let since = connection.outbox.gather(&mut plain, GATHER_BYTES, self.world.tick);
+            let written = self.write(key, &plain, since);
             self.plain = plain;
             if written != Written::All {
                 return;
@@ -80,11 +82,11 @@ impl<S: Stream, V: Service> Worker<S, V> {
         }
     }
 
-    /// Writes `plain`, sealed where there is TLS, behind what TLS itself has to say; what the
-    /// socket does not take is kept.
-    fn write(&mut self, key: Key, plain: &[u8]) -> Written {
+    /// Writes `plain`, which has waited since `since`, sealed where there is TLS, behind what TLS
+    /// itself has to say; what the socket does not take is kept.
+    fn write(&mut self, key: Key, plain: &[u8], since: Tick) -> Written {
         let mut wire = std::mem::take(&mut self.wire);
-        let written = self.write_through(key, plain, &mut wire);
+        let written = self.write_through(key, plain, since, &mut wire);
         self.warm(key);
         wire.clear();
         wire.shrink_to(4 * GATHER_BYTES);
@@ -95,7 +97,13 @@ impl<S: Stream, V: Service> Worker<S, V> {
         written
     }
 
-    fn write_through(&mut self, key: Key, plain: &[u8], wire: &mut Vec<u8>) -> Written {
+    fn write_through(
+        &mut self,
+        key: Key,
+        plain: &[u8],
+        since: Tick,
+        wire: &mut Vec<u8>,
+    ) -> Written {
         let link = self.links.get_mut(key.index()).and_then(Option::as_mut);
         let (Some(link), Some(connection)) = (link, self.world.connections.get_mut(key)) else {
             return Written::Nothing;
@@ -110,7 +118,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
             }
         };
         if connection.outbox.is_blocked() {
-            connection.outbox.keep(bytes, self.world.tick);
+            connection.outbox.keep(bytes, since, self.world.tick);
             return Written::Some;
         }
         let Ok(len) = link.write(bytes) else { return Written::Nothing };
@@ -118,9 +126,10 @@ impl<S: Stream, V: Service> Worker<S, V> {
         let Some(rest) = bytes.get(len..).filter(|rest| !rest.is_empty()) else {
             return Written::All;
         };
-        connection.outbox.keep(rest, self.world.tick);
+        connection.outbox.keep(rest, since, self.world.tick);
         let stalled = self.world.tick.after_ms(self.world.limits.stall_ms_max);
-        self.world.look_by(key, stalled);
+        let too_old = since.after_ms(self.world.limits.outbox_ms_max);
+        self.world.look_by(key, stalled.min(too_old));
         Written::Some
     }
 
@@ -130,6 +139,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
         let waiting = connection.outbox.bytes();
         if waiting < self.world.limits.outbox_bytes_pause
             && connection.marks.has(Marks::PARKED)
+            && !connection.marks.has(Marks::PACED)
             && !matches!(connection.session, Session::Upgrading(_))
         {
             self.resume(key);
@@ -150,7 +160,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
         let ended = connection.marks.has(Marks::ENDED);
         if let Some(Some(Link { tls: Some(tls), .. })) = self.links.get_mut(key.index()) {
             tls.close(&mut self.wire);
-            if !self.wire.is_empty() && self.write(key, &[]) != Written::All {
+            if !self.wire.is_empty() && self.write(key, &[], self.world.tick) != Written::All {
                 // It leaves when the socket has taken this too; TLS closes once only.
                 return;
             }

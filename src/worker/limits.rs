@@ -2,6 +2,7 @@
 
 use super::SCRATCH_BYTES;
 use super::outbox::Bound;
+use super::{addresses, pace};
 use crate::{http, hub, session, ws};
 
 /// The bounds of one worker and of each of its connections. Times are in milliseconds.
@@ -32,7 +33,12 @@ pub struct Limits {
     pub close_ms_max: u64,
     /// A message that has begun must be whole by then, since its pieces cost memory meanwhile.
     pub message_ms_max: u64,
-    /// A socket that takes nothing for this long has a peer that reads nothing.
+    /// How fast a WebSocket may send.
+    pub pace: pace::Limits,
+    /// What one address may do.
+    pub addresses: addresses::Limits,
+    /// A socket that takes nothing for this long has a peer that reads nothing. The system is told
+    /// the same (`TCP_USER_TIMEOUT`), since a peer that has vanished acknowledges nothing either.
     pub stall_ms_max: u64,
     /// Silence after which a peer is pinged. Below the 30 s of the shortest common idle time-out of
     /// proxies and of mobile networks' address translation.
@@ -42,6 +48,9 @@ pub struct Limits {
     /// What waits for one peer: a burst of about 2,000 small frames; a peer further behind will not
     /// catch up.
     pub outbox: Bound,
+    /// How old the oldest of it may be: whoever reads a little now and then makes progress, and is
+    /// behind by so much all the same.
+    pub outbox_ms_max: u64,
     /// While this many bytes wait for a peer nothing is read from it, so that its questions do not
     /// pile up answers.
     pub outbox_bytes_pause: usize,
@@ -65,8 +74,17 @@ pub struct Limits {
     pub deliveries_per_turn_max: usize,
     /// Batches taken from other cores a turn.
     pub batches_per_turn_max: usize,
-    /// Connections closed a turn while draining.
+    /// Connections closed a turn while draining, and at once when memory is short.
     pub closes_per_turn_max: usize,
+    /// At so many hundredths of the memory that there may be nobody new gets in: what is left is
+    /// for those who are here.
+    pub memory_stop_percent: u8,
+    /// At so many those are sent away for whom most waits: better some with a word than all
+    /// without.
+    pub memory_shed_percent: u8,
+    /// Open files that no connection gets: for certificates, the log, operators and their
+    /// connections, and to take callers in only to turn them away.
+    pub spare_files: u64,
 }
 
 impl Limits {
@@ -96,10 +114,17 @@ impl Default for Limits {
             keep_alive_ms_max: 60_000,
             close_ms_max: 2_000,
             message_ms_max: 10_000,
+            pace: pace::Limits {
+                frames_per_second_max: None,
+                bytes_per_second_max: None,
+                over_ms_max: 10_000,
+            },
+            addresses: addresses::Limits::default(),
             stall_ms_max: 30_000,
             heartbeat_ms: 25_000,
             heartbeat_misses_max: 2,
             outbox: Bound { bytes_max: 256 * 1024, frames_max: 4_096 },
+            outbox_ms_max: 30_000,
             outbox_bytes_pause: 64 * 1024,
             warm_max: 1_024,
             stream_idle_ms_max: 600_000,
@@ -110,6 +135,9 @@ impl Default for Limits {
             deliveries_per_turn_max: 1_024,
             batches_per_turn_max: 64,
             closes_per_turn_max: 512,
+            memory_stop_percent: 85,
+            memory_shed_percent: 95,
+            spare_files: 64,
         }
     }
 }

@@ -1,12 +1,15 @@
 //! Reading: from a socket's bytes to what a session makes of them.
 
+use super::breach::Breach;
 use super::connection::Marks;
 use super::link::Received;
 use super::metrics::tls_failure;
+use super::pace::Pace;
 use super::{CloseReason, Service, Worker};
 use crate::base::{Input, Key, Stream};
 use crate::session::{Fault, Session};
 use crate::tls::Opened;
+use crate::ws::CloseCode;
 
 impl<S: Stream, V: Service> Worker<S, V> {
     /// Listens to whoever has something to say: to all that are open, to a few that shake hands.
@@ -48,7 +51,41 @@ impl<S: Stream, V: Service> Worker<S, V> {
         if parked {
             connection.marks.set(Marks::PARKED);
         }
-        parked
+        parked || self.is_paced(key)
+    }
+
+    /// Whether nothing is to be read from a peer now because it sends too fast. One that has done
+    /// so for too long is closed, and then is heard for its answer.
+    fn is_paced(&mut self, key: Key) -> bool {
+        let (pace, now) = (&self.world.limits.pace, self.world.now);
+        let Some(connection) = self.world.connections.get_mut(key) else { return true };
+        if !connection.session.is_established() {
+            return false;
+        }
+        match self.world.meters.pace(key, pace, now) {
+            Pace::Free => false,
+            Pace::Wait(owed) => {
+                connection.marks.set(Marks::PARKED);
+                connection.marks.set(Marks::PACED);
+                let ms = u64::try_from(owed.as_millis()).unwrap_or(u64::MAX);
+                self.world.look_by(key, self.world.tick.after_ms(ms.saturating_add(1)));
+                true
+            }
+            Pace::Over => {
+                self.world.reached(Breach::Rate);
+                let text = "sending too fast";
+                self.world.close(key, CloseCode::POLICY, text, CloseReason::Flooding);
+                false
+            }
+        }
+    }
+
+    /// Looks again at a peer that is not read from because it sends too fast.
+    pub(super) fn repace(&mut self, key: Key) {
+        let Some(connection) = self.world.connections.get(key) else { return };
+        if connection.marks.has(Marks::PACED) && !self.is_paced(key) {
+            self.resume(key);
+        }
     }
 
     /// Whether a stream has said enough in this turn: what it is answered has to be written first,
@@ -76,7 +113,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
                     self.open(key, bytes);
                     self.date(key);
                     if all && !ended {
-                        return;
+                        return self.world.meters.heard_out(key, self.world.now);
                     }
                 }
                 Received::Nothing => return,
@@ -89,10 +126,14 @@ impl<S: Stream, V: Service> Worker<S, V> {
 
     /// Notes that a peer lives. Returns whether it has ended its writing.
     fn heard(&mut self, key: Key, len: usize) -> bool {
-        self.world.metrics().bytes_in_total.add(len as u64);
+        self.world.metrics.mine().bytes_in_total.add(len as u64);
         let Some(connection) = self.world.connections.get_mut(key) else { return false };
         connection.heard = self.world.tick;
         connection.pings = 0;
+        if connection.session.is_established() {
+            let (pace, now) = (&self.world.limits.pace, self.world.now);
+            self.world.meters.charge(key, (0, len as u64), pace, now);
+        }
         connection.marks.has(Marks::ENDED)
     }
 
@@ -185,11 +226,17 @@ impl<S: Stream, V: Service> Worker<S, V> {
         match fault {
             Fault::Http(refusal) => {
                 let status = refusal.status();
+                if let Some(breach) = Breach::of_request(refusal) {
+                    self.world.reached(breach);
+                }
                 let mut bytes = Vec::new();
                 refusal.response().encode(false, true, &mut bytes);
                 self.world.end(key, &bytes, CloseReason::Answered(status));
             }
             Fault::WebSocket(fault) => {
+                if let Some(breach) = Breach::of_frames(fault) {
+                    self.world.reached(breach);
+                }
                 let code = fault.close_code();
                 self.world.close(key, code, fault.as_str(), CloseReason::Fault(code));
                 // Where the next frame begins is lost, and with it the peer's close: so that is not
@@ -203,6 +250,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
     pub(super) fn resume(&mut self, key: Key) {
         let Some(connection) = self.world.connections.get_mut(key) else { return };
         connection.marks.clear(Marks::PARKED);
+        connection.marks.clear(Marks::PACED);
         if connection.marks.set(Marks::UNREAD) {
             self.unread.push_back(key);
         }

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
+use super::pressure::Pressure;
 use super::sleep::Sleep;
 use crate::base::{Key, Seed, Shared, Wake};
 use crate::hub::{Ack, Announcement, Publication, TopicName, WorkerId};
@@ -69,6 +70,8 @@ pub enum Command {
         /// With what code.
         code: CloseCode,
     },
+    /// Take note of how short memory is.
+    Press(Pressure),
     /// Accept nobody more, close everyone, and leave the loop when they have gone.
     Drain {
         /// How long they may take, in milliseconds.
@@ -237,6 +240,19 @@ impl Handle {
     /// Closes the connection `key` of `worker`. If it has gone already, nothing happens.
     pub fn close(&self, worker: WorkerId, key: Key, code: CloseCode) -> Result<(), PostFault> {
         self.command(worker, Command::Close { key, code })
+    }
+
+    /// Tells every worker how short memory is. Whoever is too far behind to hear it is to be told
+    /// again with the next measurement.
+    ///
+    /// # Errors
+    ///
+    /// If one of them did not hear it.
+    pub fn press(&self, pressure: Pressure) -> Result<(), PostFault> {
+        let workers = WorkerId::all(self.doors.len());
+        workers
+            .map(|worker| self.command(worker, Command::Press(pressure)))
+            .fold(Ok(()), Result::and)
     }
 
     /// Makes every worker accept nobody more, close everyone within `timeout`, and end.

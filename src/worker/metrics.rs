@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::breach::{Breach, Turned};
 use crate::session::CloseReason;
 use crate::tls::Fault;
 
@@ -45,8 +46,10 @@ macro_rules! metrics {
 metrics! {
     connections: Gauge, "Connections that are open.";
     connections_opened_total: Counter, "Connections accepted since start.";
-    connections_refused_total: Counter, "Connections not accepted, at the limit or in a shutdown.";
+    connections_refused_total: Labelled(Turned::LABELS), "Callers turned away, by reason.";
     connections_closed_total: Labelled(&CloseReason::LABELS), "Connections ended, by reason.";
+    established: Gauge, "Connections that have become what they are here for.";
+    limits_reached_total: Labelled(Breach::LABELS), "Limits that connections ran into, by key.";
     handshakes_total: Counter, "TLS handshakes completed.";
     tls_failures_total: Labelled(&TLS_FAILURES), "TLS connections that failed, by reason.";
     tls_cooled_total: Counter, "Busy TLS connections that gave up their keys to a busier one.";

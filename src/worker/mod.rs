@@ -19,7 +19,9 @@
 //! what has something to write is listed, or waits for its socket; an outbox is within its bound.
 
 pub mod addresses;
+mod admit;
 mod apply;
+mod breach;
 mod codecs;
 mod connection;
 mod context;
@@ -31,7 +33,10 @@ mod listen;
 mod listener;
 pub mod mesh;
 pub mod metrics;
+mod mourn;
 mod outbox;
+mod pace;
+mod pressure;
 mod receive;
 mod service;
 mod sleep;
@@ -48,11 +53,13 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use self::addresses::Addresses;
 use self::codecs::Codecs;
-use self::connection::{Connection, Marks};
+use self::connection::Marks;
 use self::link::Link;
 use self::mesh::{Door, Mailbox};
 use self::metrics::MetricsSet;
+use self::pace::Meters;
 use self::staging::Staging;
 use self::warm::Warm;
 use self::world::{Reply, World};
@@ -60,13 +67,14 @@ use crate::base::{
     Clock, Handler, Key, Origin, Paged, Readiness, Request, Rng, Slab, Stream, Tick, Wheel,
 };
 use crate::hub::{Hub, WorkerId};
-use crate::session::Session;
 use crate::tls::Tls;
 
+pub use self::breach::{Breach, Turned};
 pub use self::context::Context;
 pub use self::limits::Limits;
 pub use self::listener::{Listener, Speech, Transport};
 pub use self::outbox::{Bound, Offer};
+pub use self::pressure::Pressure;
 pub use self::service::{Caller, Incoming, Service, Verdict};
 pub use crate::session::{CloseReason, Peer};
 
@@ -87,6 +95,8 @@ pub struct Setup<V> {
     pub listeners: Vec<Listener>,
     /// Its bounds.
     pub limits: Limits,
+    /// Who is here from where, on all workers.
+    pub addresses: Addresses,
     /// Where other cores and handles post to it.
     pub mailbox: Mailbox,
     /// Where it posts to other cores.
@@ -157,6 +167,11 @@ impl<S: Stream, V: Service> Worker<S, V> {
             reply: Reply::default(),
             codecs: Codecs::default(),
             windows: None,
+            addresses: setup.addresses,
+            seats: Vec::new(),
+            meters: Meters::default(),
+            pressure: Pressure::default(),
+            complained: None,
         };
         Self {
             service: setup.service,
@@ -177,14 +192,10 @@ impl<S: Stream, V: Service> Worker<S, V> {
     }
 
     /// Does something for one connection and answers it: what it is told meanwhile is written at
-    /// once. If that fails in our own code, the connection is lost and the core is not.
+    /// once.
     fn attend(&mut self, key: Key, act: impl FnOnce(&mut Self)) {
         self.world.reply.to = Some(key);
-        if catch_unwind(AssertUnwindSafe(|| act(self))).is_err() {
-            log::error!("a connection was lost to a panic while it was served");
-            self.world.metrics().panics_total.add(1);
-            self.world.bury(key, CloseReason::Panicked);
-        }
+        self.guard(key, act);
         self.world.reply.to = None;
         self.answer(key);
     }
@@ -214,6 +225,8 @@ impl<S: Stream, V: Service> Worker<S, V> {
             self.world.mute(key);
             let Some(connection) = self.world.connections.remove(key) else { continue };
             self.world.hub.remove(key);
+            self.world.meters.forget(key);
+            self.world.rise(key);
             if let Some(link) = self.links.get_mut(key.index()) {
                 *link = None;
             }
@@ -221,11 +234,12 @@ impl<S: Stream, V: Service> Worker<S, V> {
             self.world.metrics().connections_closed_total.add(reason.index(), 1);
             log::debug!("connection closed: {}", reason.label());
             if let Some(state) = connection.state {
+                self.world.metrics().established.sub(1);
                 let cx = &mut Context::new(&mut self.world);
                 let service = &mut self.service;
                 let told = AssertUnwindSafe(|| service.closed(key, state, reason, cx));
                 if catch_unwind(told).is_err() {
-                    self.world.metrics().panics_total.add(1);
+                    self.world.mourn();
                 }
             }
         }
@@ -276,34 +290,17 @@ impl<S: Stream, V: Service> Handler for Worker<S, V> {
 
     fn open(&mut self, stream: S, origin: Origin, now: Instant) -> Option<Key> {
         self.world.begin(now);
-        let full = self.world.connections.len() >= self.world.limits.connections_max;
-        if full || self.draining.is_some() {
-            self.world.metrics().connections_refused_total.add(1);
-            return None;
+        match self.admit(stream, origin) {
+            Ok(key) => Some(key),
+            Err(reason) => {
+                self.world.turned(reason);
+                None
+            }
         }
-        let Listener { transport, speech, .. } = self.listeners.get(origin.via as usize)?;
-        let tls = match transport {
-            Transport::Plain => None,
-            Transport::Tls(config) => Some(Tls::server(config).ok()?),
-        };
-        let secure = tls.is_some();
-        let peer = Peer { address: origin.peer, listener: origin.via, secure };
-        let session = match speech {
-            Speech::Http => Session::new(peer),
-            Speech::Stream => Session::Arriving(Box::new(peer)),
-        };
-        let key = self.world.connections.insert(Connection::new(session, self.world.tick));
-        self.links.extend_to(key.index() + 1, || None);
-        *self.links.get_mut(key.index())? = Some(Link::new(stream, tls));
-        let limits = &self.world.limits;
-        let ms = if secure { limits.handshake_ms_max } else { limits.request_ms_max };
-        self.world.wait(key, ms);
-        self.world.metrics().connections_opened_total.add(1);
-        self.world.metrics().connections.add(1);
-        if !secure {
-            self.attend(key, |worker| worker.arrived(key));
-        }
-        Some(key)
+    }
+
+    fn turned_away(&mut self, _now: Instant) {
+        self.world.turned(Turned::Files);
     }
 
     fn ready(&mut self, key: Key, readiness: Readiness, _now: Instant) {

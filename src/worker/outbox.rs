@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::breach::Breach;
 use crate::base::Tick;
 use crate::hub::Frame;
 
@@ -11,8 +12,8 @@ use crate::hub::Frame;
 pub enum Offer {
     /// It will be written in turn.
     Queued,
-    /// The peer reads slower than it is written to; the frame was not taken.
-    Refused,
+    /// The peer reads slower than it is written to; the frame was not taken, because of this limit.
+    Refused(Breach),
     /// There is no such connection any more, or it is closing; the frame was not taken.
     Gone,
 }
@@ -44,13 +45,18 @@ pub(super) enum Outbox {
     Many(Box<Queue>),
 }
 
-/// Invariant: `bytes` is the length of `unsent` and of all `frames`.
+/// Invariants: `bytes` is the length of `unsent` and of all `frames`; `ages` counts every frame.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     /// Bytes as the socket gets them (sealed, where there is TLS). Never empty while frames may not
     /// be written: what the socket refused is what we wait for.
     unsent: VecDeque<u8>,
+    /// When the oldest of them was queued.
+    unsent_since: Tick,
     frames: VecDeque<Frame>,
+    /// When the frames were queued, in their order: how many in each tick. Whoever is behind is
+    /// given up before there are many ticks.
+    ages: VecDeque<(Tick, u32)>,
     /// How many frames at the front no clearing takes away.
     firm: usize,
     bytes: usize,
@@ -59,50 +65,62 @@ pub(super) struct Queue {
 }
 
 impl Outbox {
-    /// Queues `frame`, if the bound allows.
-    pub(super) fn offer(&mut self, frame: &Frame, bound: Bound) -> Offer {
-        if self.bytes() + frame.len() > bound.bytes_max || self.frames() >= bound.frames_max {
-            return Offer::Refused;
+    /// Queues `frame` at `now`, if the bound allows.
+    pub(super) fn offer(&mut self, frame: &Frame, bound: Bound, now: Tick) -> Offer {
+        if self.bytes() + frame.len() > bound.bytes_max {
+            return Offer::Refused(Breach::OutboxBytes);
+        }
+        if self.frames() >= bound.frames_max {
+            return Offer::Refused(Breach::OutboxFrames);
         }
         match self {
             Self::Empty => *self = Self::One(Frame::clone(frame)),
-            Self::One(_) | Self::Many(_) => self.queue().push(Frame::clone(frame)),
+            Self::One(_) | Self::Many(_) => self.queue(now).push(Frame::clone(frame), now),
         }
         Offer::Queued
     }
 
     /// Queues `frame` whatever waits already, and lets no clearing take it away if all before it
     /// are such frames: an answer of HTTP, the 101, a close.
-    pub(super) fn push(&mut self, frame: Frame) {
-        let queue = self.queue();
+    pub(super) fn push(&mut self, frame: Frame, now: Tick) {
+        let queue = self.queue(now);
         if queue.firm == queue.frames.len() {
             queue.firm += 1;
         }
-        queue.push(frame);
+        queue.push(frame, now);
     }
 
     /// Moves the frames that come next to `out`, as many as keep it below `bytes_max`, but one at
     /// least. This is the one copy on the way to a socket.
-    pub(super) fn gather(&mut self, out: &mut Vec<u8>, bytes_max: usize) {
+    ///
+    /// Returns since when the oldest of them has waited; `now` if it is no older than this turn.
+    pub(super) fn gather(&mut self, out: &mut Vec<u8>, bytes_max: usize, now: Tick) -> Tick {
         match self {
-            Self::Empty => {}
+            Self::Empty => now,
             Self::One(frame) => {
                 out.extend_from_slice(frame);
                 *self = Self::Empty;
+                now
             }
             Self::Many(queue) => {
+                let since = queue.ages.front().map_or(now, |(tick, _)| *tick);
                 queue.gather(out, bytes_max);
                 self.shrink();
+                since
             }
         }
     }
 
-    /// Keeps bytes that the socket did not take; they go before every frame.
-    pub(super) fn keep(&mut self, bytes: &[u8], now: Tick) {
+    /// Keeps bytes that have waited since `since` and that the socket did not take at `now`; they
+    /// go before every frame.
+    pub(super) fn keep(&mut self, bytes: &[u8], since: Tick, now: Tick) {
         if bytes.is_empty() {
             return;
         }
-        let queue = self.queue();
+        let queue = self.queue(now);
+        if queue.unsent.is_empty() {
+            queue.unsent_since = since;
+        }
         queue.bytes += bytes.len();
         queue.unsent.extend(bytes);
         queue.moved = now;
@@ -135,7 +153,7 @@ impl Outbox {
         let frames = self.frames();
         match self {
             Self::Many(queue) => {
-                queue.frames.truncate(queue.firm);
+                queue.truncate();
                 queue.bytes = queue.counted();
                 self.shrink();
             }
@@ -153,6 +171,14 @@ impl Outbox {
     pub(super) fn blocked_since(&self) -> Option<Tick> {
         match self {
             Self::Many(queue) if !queue.unsent.is_empty() => Some(queue.moved),
+            _ => None,
+        }
+    }
+
+    /// Since when the oldest of what waits has waited, if the socket is why it waits.
+    pub(super) fn oldest(&self) -> Option<Tick> {
+        match self {
+            Self::Many(queue) if !queue.unsent.is_empty() => Some(queue.unsent_since),
             _ => None,
         }
     }
@@ -188,12 +214,12 @@ impl Outbox {
         bytes <= bound.bytes_max + CLOSE_BYTES_MAX && loose.len() <= bound.frames_max + 1
     }
 
-    fn queue(&mut self) -> &mut Queue {
+    fn queue(&mut self, now: Tick) -> &mut Queue {
         if !matches!(self, Self::Many(_)) {
             let mut queue = Box::<Queue>::default();
             if let Self::One(frame) = std::mem::take(self) {
-                queue.bytes = frame.len();
-                queue.frames.push_back(frame);
+                // A lone frame waits for the end of the turn and no longer.
+                queue.push(frame, now);
             }
             *self = Self::Many(queue);
         }
@@ -207,6 +233,7 @@ impl Outbox {
     fn shrink(&mut self) {
         if let Self::Many(queue) = self {
             debug_assert_eq!(queue.bytes, queue.counted(), "a byte was not counted");
+            debug_assert_eq!(queue.frames.len(), queue.dated(), "a frame has no age");
             if queue.bytes == 0 && queue.frames.is_empty() {
                 *self = Self::Empty;
             }
@@ -215,9 +242,13 @@ impl Outbox {
 }
 
 impl Queue {
-    fn push(&mut self, frame: Frame) {
+    fn push(&mut self, frame: Frame, now: Tick) {
         self.bytes += frame.len();
         self.frames.push_back(frame);
+        match self.ages.back_mut() {
+            Some((tick, count)) if *tick >= now => *count += 1,
+            _ => self.ages.push_back((now, 1)),
+        }
     }
 
     fn gather(&mut self, out: &mut Vec<u8>, bytes_max: usize) {
@@ -229,7 +260,35 @@ impl Queue {
             self.bytes -= frame.len();
             self.firm = self.firm.saturating_sub(1);
             out.extend_from_slice(&frame);
+            self.forget_age();
         }
+    }
+
+    /// Forgets when the frame at the front was queued, which has left.
+    fn forget_age(&mut self) {
+        if let Some((_, count)) = self.ages.front_mut() {
+            *count -= 1;
+            if *count == 0 {
+                self.ages.pop_front();
+            }
+        }
+    }
+
+    /// Forgets the frames behind those that no clearing takes away.
+    fn truncate(&mut self) {
+        self.frames.truncate(self.firm);
+        let mut left = self.firm;
+        for (_, count) in &mut self.ages {
+            let kept = left.min(*count as usize);
+            left -= kept;
+            *count = u32::try_from(kept).unwrap_or(u32::MAX);
+        }
+        self.ages.retain(|(_, count)| *count > 0);
+    }
+
+    /// How many frames have an age.
+    fn dated(&self) -> usize {
+        self.ages.iter().map(|(_, count)| *count as usize).sum()
     }
 
     fn counted(&self) -> usize {
@@ -258,9 +317,12 @@ mod tests {
     #[test]
     fn the_bound_in_bytes_holds_at_its_edge() {
         let mut outbox = Outbox::default();
-        assert_eq!(outbox.offer(&frame(&[0; 9]), BOUND), Offer::Queued);
-        assert_eq!(outbox.offer(&frame(&[0; 2]), BOUND), Offer::Refused);
-        assert_eq!(outbox.offer(&frame(&[0; 1]), BOUND), Offer::Queued);
+        assert_eq!(outbox.offer(&frame(&[0; 9]), BOUND, Tick(0)), Offer::Queued);
+        assert_eq!(
+            outbox.offer(&frame(&[0; 2]), BOUND, Tick(0)),
+            Offer::Refused(Breach::OutboxBytes)
+        );
+        assert_eq!(outbox.offer(&frame(&[0; 1]), BOUND, Tick(0)), Offer::Queued);
         assert_eq!(outbox.bytes(), 10);
     }
 
@@ -268,50 +330,74 @@ mod tests {
     fn the_bound_in_frames_holds_at_its_edge() {
         let mut outbox = Outbox::default();
         for _ in 0..3 {
-            assert_eq!(outbox.offer(&frame(b"a"), BOUND), Offer::Queued);
+            assert_eq!(outbox.offer(&frame(b"a"), BOUND, Tick(0)), Offer::Queued);
         }
-        assert_eq!(outbox.offer(&frame(b"a"), BOUND), Offer::Refused);
+        assert_eq!(
+            outbox.offer(&frame(b"a"), BOUND, Tick(0)),
+            Offer::Refused(Breach::OutboxFrames)
+        );
     }
 
     #[test]
     fn what_a_socket_refused_is_kept_before_everything_else_and_survives_a_clearing() {
         let mut outbox = Outbox::default();
-        outbox.keep(b"ab", Tick(4));
-        assert_eq!(outbox.offer(&frame(b"later"), BOUND), Offer::Queued);
+        outbox.keep(b"ab", Tick(4), Tick(4));
+        assert_eq!(outbox.offer(&frame(b"later"), BOUND, Tick(0)), Offer::Queued);
         assert_eq!(outbox.clear(), 1);
-        outbox.push(frame(b"last"));
+        outbox.push(frame(b"last"), Tick(0));
         assert_eq!((outbox.unsent(), outbox.blocked_since()), (&b"ab"[..], Some(Tick(4))));
         outbox.consume(2, Tick(5));
         let mut out = Vec::new();
-        outbox.gather(&mut out, 100);
+        outbox.gather(&mut out, 100, Tick(0));
         assert_eq!((out.as_slice(), outbox.is_empty()), (&b"last"[..], true));
     }
 
     #[test]
     fn an_answer_that_waits_for_the_socket_survives_a_clearing() {
         let mut outbox = Outbox::default();
-        outbox.keep(b"ab", Tick(4));
-        outbox.push(frame(b"101"));
-        assert_eq!(outbox.offer(&frame(b"later"), BOUND), Offer::Queued);
+        outbox.keep(b"ab", Tick(4), Tick(4));
+        outbox.push(frame(b"101"), Tick(0));
+        assert_eq!(outbox.offer(&frame(b"later"), BOUND, Tick(0)), Offer::Queued);
         assert_eq!(outbox.clear(), 1);
-        outbox.push(frame(b"close"));
+        outbox.push(frame(b"close"), Tick(0));
         outbox.consume(2, Tick(5));
         let mut out = Vec::new();
-        outbox.gather(&mut out, 100);
+        outbox.gather(&mut out, 100, Tick(0));
         assert_eq!((out.as_slice(), outbox.is_empty()), (&b"101close"[..], true));
+    }
+
+    #[test]
+    fn the_oldest_of_what_waits_has_an_age_to_the_tick() {
+        let mut outbox = Outbox::default();
+        let bound = Bound { bytes_max: 100, frames_max: 100 };
+        let mut out = Vec::new();
+        outbox.keep(b"un", Tick(3), Tick(3));
+        for now in [3, 4, 4, 9] {
+            assert_eq!(outbox.offer(&frame(b"later"), bound, Tick(now)), Offer::Queued);
+        }
+        for (len, oldest) in [(1, 3), (1, 3), (5, 3), (5, 4), (5, 4), (5, 9)] {
+            if outbox.unsent().is_empty() {
+                let since = outbox.gather(&mut out, 5, Tick(20));
+                outbox.keep(&out, since, Tick(20));
+                out.clear();
+            }
+            assert_eq!(outbox.oldest(), Some(Tick(oldest)));
+            outbox.consume(len, Tick(20));
+        }
+        assert_eq!((outbox.oldest(), outbox.is_empty()), (None, true));
     }
 
     #[test]
     fn gathering_stops_below_its_bound_but_takes_one_frame_always() {
         let mut outbox = Outbox::default();
         for bytes in [&b"abcdef"[..], b"gh", b"ij"] {
-            outbox.push(frame(bytes));
+            outbox.push(frame(bytes), Tick(0));
         }
         let mut out = Vec::new();
-        outbox.gather(&mut out, 4);
+        outbox.gather(&mut out, 4, Tick(0));
         assert_eq!(out, b"abcdef");
         out.clear();
-        outbox.gather(&mut out, 4);
+        outbox.gather(&mut out, 4, Tick(0));
         assert_eq!((out.as_slice(), outbox.is_empty()), (&b"ghij"[..], true));
     }
 
@@ -329,7 +415,7 @@ mod tests {
                         next
                     })
                     .collect();
-                if outbox.offer(&frame(&bytes), bound) == Offer::Queued {
+                if outbox.offer(&frame(&bytes), bound, Tick(0)) == Offer::Queued {
                     expected.extend(bytes);
                 }
             } else if outbox.is_blocked() {
@@ -338,10 +424,10 @@ mod tests {
                 outbox.consume(took, Tick(0));
             } else {
                 let mut out = Vec::new();
-                outbox.gather(&mut out, 16);
+                outbox.gather(&mut out, 16, Tick(0));
                 let took = usize::try_from(rng.below(out.len() as u64 + 1)).unwrap();
                 sent.extend_from_slice(&out[..took]);
-                outbox.keep(&out[took..], Tick(0));
+                outbox.keep(&out[took..], Tick(0), Tick(0));
             }
             assert!(outbox.bytes() <= bound.bytes_max);
             assert!(expected.starts_with(&sent), "bytes out of order");

@@ -47,6 +47,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
             Command::Close { key, code } => {
                 self.world.close(key, code, "", CloseReason::Service(code));
             }
+            Command::Press(pressure) => self.world.press(pressure),
             Command::Drain { ms } => self.begin_drain(ms),
         }
     }

@@ -26,6 +26,24 @@ pub trait Service: Sized {
         cx: &mut Context<'_, Self::State>,
     ) -> Verdict<Self::State>;
 
+    /// A plain HTTP request has announced a body: whether it may come. Until this agrees, nothing
+    /// of it is read; a refusal is answered at once and ends the connection.
+    ///
+    /// Here is the place to ask who it is, so that strangers cost no more than the head of a
+    /// request. Who waits to be told to go on (RFC 9110 §10.1.1) is told.
+    ///
+    /// # Errors
+    ///
+    /// The answer to a request whose body is not wanted.
+    fn expect(
+        &mut self,
+        request: &Incoming<'_>,
+        cx: &mut Context<'_, Self::State>,
+    ) -> Result<(), Response> {
+        let _ = (request, cx);
+        Ok(())
+    }
+
     /// A plain HTTP request, whole.
     fn request(&mut self, request: &Incoming<'_>, cx: &mut Context<'_, Self::State>) -> Response {
         let _ = (request, cx);
@@ -86,7 +104,7 @@ pub struct Incoming<'a> {
     pub key: Key,
     /// Method, target and headers.
     pub head: &'a RequestHead,
-    /// The body; empty for an upgrade.
+    /// The body; empty for an upgrade, and while it is only expected.
     pub body: &'a [u8],
     /// Who is asking.
     pub peer: Peer,

@@ -3,12 +3,16 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::addresses::{Addresses, Seat};
+use super::breach::Breach;
 use super::codecs::{Codecs, Encoded, form, place};
 use super::connection::{Connection, Marks};
 use super::limits::Limits;
 use super::mesh::ShardMessage;
 use super::metrics::{Metrics, MetricsSet};
 use super::outbox::Offer;
+use super::pace::Meters;
+use super::pressure::Pressure;
 use super::staging::Staging;
 use crate::base::{Clock, Key, Rng, Shared, Slab, Tick, Wheel};
 use crate::http::{Response, Status};
@@ -41,6 +45,17 @@ pub(super) struct World<T> {
     pub(super) codecs: Codecs,
     /// The windows that connections of any core have agreed to, as of this turn, once asked for.
     pub(super) windows: Option<Windows>,
+    /// Who is here from where, on all cores.
+    pub(super) addresses: Addresses,
+    /// The places of connections among those of their addresses, by the index of their keys; of
+    /// those only that have one.
+    pub(super) seats: Vec<Option<Seat>>,
+    /// What peers have sent lately, if that is limited.
+    pub(super) meters: Meters,
+    /// How short memory is, as we were last told.
+    pub(super) pressure: Pressure,
+    /// When a failure of the code that serves was last logged.
+    pub(super) complained: Option<Instant>,
 }
 
 /// A set of sizes of windows.
@@ -95,14 +110,15 @@ impl<T> World<T> {
                 encoded.parts().iter().for_each(|part| self.reply.bytes.extend_from_slice(part));
                 return Offer::Queued;
             }
-            self.shed(key);
-            return Offer::Refused;
+            self.shed(key, Breach::OutboxBytes);
+            return Offer::Refused(Breach::OutboxBytes);
         }
         let frame = Rc::new(Shared::from_parts(&encoded.parts()));
-        let offer = connection.outbox.offer(&frame, self.limits.outbox);
+        let offer = connection.outbox.offer(&frame, self.limits.outbox, self.tick);
         match offer {
             Offer::Queued => mark_dirty(&mut self.dirty, key, connection),
-            Offer::Refused | Offer::Gone => self.shed(key),
+            Offer::Refused(breach) => self.shed(key, breach),
+            Offer::Gone => {}
         }
         offer
     }
@@ -122,14 +138,15 @@ impl<T> World<T> {
             if fits {
                 self.reply.bytes.extend_from_slice(bytes);
             }
-            if fits { Offer::Queued } else { Offer::Refused }
+            if fits { Offer::Queued } else { Offer::Refused(Breach::OutboxBytes) }
         } else {
             let frame = Rc::new(Shared::from(bytes));
-            let offer = connection.outbox.offer(&frame, self.limits.outbox);
+            let offer = connection.outbox.offer(&frame, self.limits.outbox, self.tick);
             mark_dirty(&mut self.dirty, key, connection);
             offer
         };
-        if offer == Offer::Refused {
+        if let Offer::Refused(breach) = offer {
+            self.reached(breach);
             self.metrics().outbox_refusals_total.add(1);
             self.end(key, &[], CloseReason::Slow);
         }
@@ -138,7 +155,7 @@ impl<T> World<T> {
 
     /// Sends a peer away that reads too slowly: what it has not got yet it will not get, and it is
     /// told so.
-    fn shed(&mut self, key: Key) {
+    pub(super) fn shed(&mut self, key: Key, breach: Breach) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         // A second frame that finds no room must not clear away the close.
         if !connection.session.is_open() {
@@ -146,7 +163,13 @@ impl<T> World<T> {
         }
         connection.outbox.clear();
         self.metrics().outbox_refusals_total.add(1);
+        self.reached(breach);
         self.close(key, CloseCode::TRY_AGAIN_LATER, "reading too slowly", CloseReason::Slow);
+    }
+
+    /// Counts a limit that a connection ran into.
+    pub(super) fn reached(&self, breach: Breach) {
+        self.metrics().limits_reached_total.add(breach.index(), 1);
     }
 
     /// Queues a close and lets the connection end. One that is no WebSocket yet gets no 101; a
@@ -180,7 +203,7 @@ impl<T> World<T> {
         if self.reply.to == Some(key) && connection.outbox.is_empty() {
             self.reply.bytes.extend_from_slice(bytes);
         } else if !bytes.is_empty() {
-            connection.outbox.push(Rc::new(Shared::from(bytes)));
+            connection.outbox.push(Rc::new(Shared::from(bytes)), self.tick);
             mark_dirty(&mut self.dirty, key, connection);
         }
     }
@@ -205,12 +228,14 @@ impl<T> World<T> {
         key: Key,
         topic: &TopicName,
     ) -> Result<Subscribed, SubscribeFault> {
-        let Some(connection) = self.connections.get_mut(key) else {
+        if self.connections.get(key).is_none() {
             return Ok(Subscribed::Already);
-        };
-        let subscribed = self.hub.subscribe(key, topic)?;
-        if let (Subscribed::Waiting, Session::Greeting(greeting)) =
-            (&subscribed, &mut connection.session)
+        }
+        let subscribed = self.hub.subscribe(key, topic);
+        let subscribed = subscribed.inspect_err(|_| self.reached(Breach::Topics))?;
+        if subscribed == Subscribed::Waiting
+            && let Some(connection) = self.connections.get_mut(key)
+            && let Session::Greeting(greeting) = &mut connection.session
         {
             greeting.waiting += 1;
         }
@@ -289,7 +314,7 @@ impl<T> World<T> {
         if !self.hub.has_pending() {
             return;
         }
-        let Self { hub, connections, dirty, limits, codecs, .. } = self;
+        let Self { hub, connections, dirty, limits, codecs, tick, .. } = self;
         let (mut slow, mut gaps) = (Vec::new(), Vec::new());
         let delivered = hub.deliver(limits.deliveries_per_turn_max, |key, delivery| {
             let Some(connection) = connections.get_mut(key) else { return };
@@ -297,7 +322,7 @@ impl<T> World<T> {
             if connection.marks.has(Marks::SEVERED) {
                 return;
             }
-            let severed = match delivery {
+            match delivery {
                 Delivery::Frame(frames) => {
                     let context = decoder.deflate().map(Agreement::server);
                     let (frame, is_deflated) =
@@ -305,19 +330,19 @@ impl<T> World<T> {
                     if is_deflated && context.is_some_and(|context| context.takeover) {
                         codecs.forget(key);
                     }
-                    match connection.outbox.offer(frame, limits.outbox) {
+                    match connection.outbox.offer(frame, limits.outbox, *tick) {
                         Offer::Queued => return mark_dirty(dirty, key, connection),
-                        Offer::Refused | Offer::Gone => &mut slow,
+                        Offer::Refused(breach) => slow.push((key, breach)),
+                        Offer::Gone => {}
                     }
                 }
-                Delivery::Lost(_) => &mut gaps,
-            };
+                Delivery::Lost(_) => gaps.push(key),
+            }
             connection.marks.set(Marks::SEVERED);
-            severed.push(key);
         });
         self.metrics().deliveries_total.add(delivered as u64);
-        for key in slow {
-            self.shed(key);
+        for (key, breach) in slow {
+            self.shed(key, breach);
         }
         for key in gaps {
             let code = CloseCode::TRY_AGAIN_LATER;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use corecast::base::{Handler, Input, Key, Origin, Readiness, Wake};
 use corecast::hub::{TopicName, WorkerId};
+use corecast::worker::addresses::Addresses;
 use corecast::worker::mesh::{Handle, mesh};
 use corecast::worker::metrics::{Metrics, MetricsSet};
 use corecast::worker::{Context, Incoming, Limits, Listener, Service, Setup, Verdict, Worker};
@@ -82,6 +83,7 @@ impl Crew {
                 id,
                 listeners: listeners.to_vec(),
                 limits,
+                addresses: Addresses::default(),
                 mailbox,
                 doors,
                 metrics: MetricsSet::new(Arc::clone(&metrics), id.index()),

@@ -78,7 +78,7 @@ fn curl_asks_several_things_over_one_connection() {
 fn curl_is_told_what_can_be_asked_and_how() {
     let host = Host::start();
     let rows: [(&str, &[&str], &str); 8] = [
-        ("/connections", &[], "{\"connections\":1}\n200 "),
+        ("/connections", &[], "{\"connections\":1,\"established\":0}\n200 "),
         ("/nothing", &[], "404 "),
         ("/", &["-X", "DELETE"], "405 GET, HEAD"),
         ("/echo", &["-X", "POST"], "405 GET"),

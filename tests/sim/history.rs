@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use corecast::base::{Key, Origin, Readiness, Rng};
 use corecast::hub::WorkerId;
+use corecast::worker::addresses::Addresses;
 use corecast::worker::metrics::{Metrics, MetricsSet};
 use corecast::worker::{Listener, Setup, Worker};
 
@@ -60,6 +61,7 @@ impl History {
                 id: WorkerId::new(u8::try_from(number).expect("few workers")),
                 listeners: vec![Listener::plain()],
                 limits: plan.limits,
+                addresses: Addresses::default(),
                 mailbox: ends.mailbox,
                 doors: ends.doors,
                 metrics: MetricsSet::new(Arc::clone(&metrics), number),

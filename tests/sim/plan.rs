@@ -112,6 +112,8 @@ fn limits(rng: &mut Rng, roomy: bool) -> Limits {
         deliveries_per_turn_max: one_of(rng, &[1, 3, 1_024]),
         batches_per_turn_max: one_of(rng, &[1, 2, 64]),
         closes_per_turn_max: one_of(rng, &[1, 512]),
+        // A jump of the clock makes everything old, however much of it is read.
+        outbox_ms_max: u64::MAX,
         ..Limits::default()
     };
     limits.session.websocket.message_bytes_max = one_of(rng, &[700, 64 * 1_024]);
@@ -120,6 +122,7 @@ fn limits(rng: &mut Rng, roomy: bool) -> Limits {
             bytes_max: one_of(rng, &[400, 2_000, 256 * 1_024]),
             frames_max: one_of(rng, &[3, 40, 4_096]),
         };
+        limits.outbox_ms_max = one_of(rng, &[5_000, 30_000]);
         limits.outbox_bytes_pause = one_of(rng, &[1, 300, 64 * 1_024]);
         limits.backlog_bytes_pause = one_of(rng, &[1, 500, 16 * 1_024 * 1_024]);
         limits.hub.backlog_bytes_max = one_of(rng, &[1_000, 64 * 1_024 * 1_024]);

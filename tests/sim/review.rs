@@ -72,7 +72,9 @@ impl History {
             CloseReason::Answered(_)
             | CloseReason::Handshake
             | CloseReason::Panicked
-            | CloseReason::Unwanted => false,
+            | CloseReason::Unwanted
+            | CloseReason::Flooding
+            | CloseReason::Memory => false,
         };
         if excused { Ok(()) } else { Err(format!("{} ended: {}", client.conn, reason.label())) }
     }
