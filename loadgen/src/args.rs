@@ -7,6 +7,7 @@ use clap::builder::ArgPredicate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::ramp::{Pace, Shape};
+use crate::slo::Objective;
 use crate::stamp::Press;
 use crate::target::Target;
 use crate::units::{Rate, parse_bytes, parse_count, parse_duration};
@@ -183,6 +184,12 @@ pub struct RunArgs {
     /// Exit 0 although the generator was the bottleneck
     #[arg(long, help_heading = "Generator")]
     pub allow_invalid: bool,
+
+    /// What is to hold, such as echo.p99.9<=50ms, connect.success>=99.99%, deliver.loss==0,
+    /// server.rss_per_conn<=12KiB (may be repeated; an unknown name lists them all)
+    #[allow(clippy::doc_markdown)] // the help of a command line has no backticks
+    #[arg(long, value_name = "EXPR", help_heading = "Measure")]
+    pub slo: Vec<Objective>,
 
     /// How long each row of the series is
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_tick)]

@@ -59,6 +59,17 @@ impl Latency {
         self.0.as_ref().map_or(0, |histogram| histogram.len())
     }
 
+    /// The time that `rank` of them are not above, the first being 1.
+    pub fn at_rank(&self, rank: u64) -> Option<u64> {
+        let mut seen = 0;
+        let reached = |(ns, count): (u64, u64)| {
+            seen += count;
+            (seen >= rank).then_some(ns)
+        };
+        let ns = self.counts().find_map(reached)?;
+        self.max().map(|max| ns.min(max))
+    }
+
     /// The shortest.
     pub fn min(&self) -> Option<u64> {
         self.counted().map(Histogram::min)

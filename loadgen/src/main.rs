@@ -39,6 +39,7 @@ mod schedule;
 mod screen;
 mod series;
 mod server;
+mod slo;
 mod spread;
 mod stamp;
 mod table;

@@ -100,6 +100,8 @@ pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
         may_be_invalid: args.allow_invalid,
         is_co_located: subject.is_here(),
     };
+    let before = &outcome.ledger.before;
+    let charges = Charges::new(before, &outcome.resized, &outcome.trial, gate.is_co_located);
     let findings = Findings {
         plan: &plan,
         url: &url,
@@ -108,13 +110,8 @@ pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
         addresses,
         started,
         machine: &machine,
-        charges: &Charges::new(
-            &outcome.ledger.before,
-            &outcome.resized,
-            &outcome.trial,
-            gate.is_co_located,
-        ),
-        verdict: &Verdict::new(&plan, &outcome, &gate),
+        charges: &charges,
+        verdict: &Verdict::new(&plan, &args.slo, &outcome, &charges, &gate),
         outcome: &outcome,
     };
     report(args, &findings).map_err(|error| Refusal::new(Exit::Broken, error))?;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::accounting::Accounting;
 use crate::books::Books;
 use crate::cost::{self, Pulse};
+use crate::fleet::Span;
 use crate::heat::Heat;
 use crate::units;
 
@@ -78,6 +79,19 @@ pub struct Event {
 }
 
 impl Series {
+    /// The column `name` of the rows that end within `span`, with their times.
+    pub fn column(&self, name: &str, span: Span) -> Vec<(u64, u64)> {
+        let Some(position) = self.columns.iter().position(|it| it == name) else {
+            return Vec::new();
+        };
+        let times = units::ns(span.from)..=units::ns(span.to);
+        let cell = |row: &Vec<Option<u64>>| {
+            let t = (*row.first()?)?;
+            Some((t, (*row.get(position)?)?)).filter(|_| times.contains(&t))
+        };
+        self.rows.iter().filter_map(cell).collect()
+    }
+
     /// What the column `name` says in the last row.
     pub fn last(&self, name: &str) -> Option<u64> {
         let position = self.columns.iter().position(|it| it == name)?;
@@ -247,9 +261,8 @@ mod tests {
         }
         let series = recorder.into_series();
         assert_eq!((series.last("sent"), series.last("open")), (Some(5), Some(3)));
-        let position = series.columns.iter().position(|it| it == "sent").unwrap();
-        let sent: Vec<_> = series.rows.iter().map(|row| row[position]).collect();
-        assert_eq!(sent, [10, 20, 5].map(Some));
+        let span = Span { from: TICK, to: TICK * 2 };
+        assert_eq!(series.column("sent", span), [(1_000_000_000, 10), (2_000_000_000, 20)]);
         assert_eq!(series.events.len(), 3);
         assert_eq!((series.events[0].class.as_str(), series.events[0].count), ("refused", 1));
         assert!(series.rows.iter().all(|row| row.len() == series.columns.len()));

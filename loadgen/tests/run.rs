@@ -120,6 +120,24 @@ fn a_result_carries_everything_and_can_be_done_again() {
 }
 
 #[test]
+fn an_objective_decides_how_a_run_ends() {
+    let line = "--conns 40 --scenario echo --rate 50/s --hold 1s --plain --allow-invalid --slo";
+    for (slo, exit, state) in [
+        ("echo.p99<=1m", 0, "held"),
+        ("echo.p50<=1us", 1, "broken"),
+        ("echo.p99.9<=1m", 1, "unclear"),
+        ("last_recipient.p50<=1s", 1, "unknown"),
+    ] {
+        let done = run(&format!("{line} {slo}"));
+        assert_eq!(done.exit, exit, "{slo}: {}", done.complaint);
+        let judged = done.json["slo"].as_array().unwrap().last().unwrap();
+        assert_eq!((&judged["state"], &judged["pass"]), (&state.into(), &(exit == 0).into()));
+    }
+    let done = run(&format!("{line} echo.p99"));
+    assert_eq!((done.exit, done.complaint.contains("NAME <= LIMIT")), (2, true));
+}
+
+#[test]
 fn connections_keep_the_pace_that_was_asked_for() {
     let json = run("--conns 100 --ramp 200/s --hold 1s --plain").json;
     is_sound(&json);

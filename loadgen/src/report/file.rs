@@ -32,7 +32,7 @@ pub fn document(findings: &Findings<'_>) -> Document {
         heartbeats: heartbeats(findings),
         cost: findings.charges.clone(),
         series: findings.outcome.ledger.series.clone(),
-        slo: verdict.objectives.clone(),
+        slo: verdict.judgements.clone(),
         validity: verdict.validity.clone(),
         verdict: Ending { exit: verdict.exit as u8, text: verdict.text.clone() },
     }

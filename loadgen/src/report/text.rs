@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::Findings;
 use crate::plan::Scenario;
+use crate::slo::State;
 use crate::verdict::Outcome;
 use crate::{table, units};
 
@@ -129,12 +130,16 @@ fn traffic(findings: &Findings<'_>) -> Vec<String> {
 }
 
 fn objectives(findings: &Findings<'_>) -> Vec<String> {
-    let objectives = findings.verdict.objectives.iter();
-    objectives
-        .map(|objective| {
-            let mark = if objective.pass { "held" } else { "BROKEN" };
-            let (value, n) = (units::count(objective.value), units::count(objective.n));
-            titled(mark, &format!("{}  ({value} of {n})", objective.expr))
+    let judgements = findings.verdict.judgements.iter();
+    judgements
+        .map(|judgement| {
+            let mark = match judgement.state {
+                State::Held => "held",
+                State::Broken => "BROKEN",
+                State::Unclear => "UNCLEAR",
+                State::Unknown => "UNKNOWN",
+            };
+            titled(mark, &format!("{}  ({})", judgement.expr, judgement.reason()))
         })
         .collect()
 }

@@ -25,7 +25,8 @@ pub use self::sheets::{
 use crate::charge::Charges;
 use crate::host::Machine;
 use crate::series::Series;
-use crate::verdict::{Objective, Validity};
+use crate::slo::Judgement;
+use crate::verdict::Validity;
 
 /// The schema that this program writes and reads.
 pub const SCHEMA: &str = "loadgen/1";
@@ -65,7 +66,7 @@ pub struct Document {
     /// What happened tick by tick.
     pub series: Series,
     /// What had to hold.
-    pub slo: Vec<Objective>,
+    pub slo: Vec<Judgement>,
     /// Whether the generator kept pace.
     pub validity: Validity,
     /// What it comes to.
