@@ -6,7 +6,7 @@ use corecast::ws::{CloseCode, Message, Opcode, encoder};
 use super::client::{Client, OUTSIDE, Phase, garbage};
 use super::hear::Violation;
 use super::history::History;
-use super::plan::{TOPICS, one_of, usize_of};
+use super::plan::{TOPICS, usize_of};
 use super::service::topic_name;
 use super::words::Words;
 
@@ -108,7 +108,7 @@ impl History {
         let act = self.draw_act();
         self.trace.note(format_args!("{number} acts: {act:?}"));
         let topic = self.rng.below(TOPICS);
-        let filler = usize_of(one_of(&mut self.rng, &[0, 3, 50, 130, 600]));
+        let filler = usize_of(self.rng.choose(&[0, 3, 50, 130, 600]));
         let count = 1 + self.rng.below(20);
         let kind = self.rng.below(8);
         let kept = 1 + usize_of(self.rng.below(20));

@@ -9,16 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use corecast::base::Wake;
-use corecast::hub::WorkerId;
+use corecast::hub::{Announcement, TopicName, WorkerId};
 use corecast::worker::mesh::{Batch, Door, Handle, Mailbox, Post, ShardMessage, mesh};
 
-use super::plant::Plant;
+use super::plant::{Plant, SELDOM};
 
 /// Batches an inbox of the core holds. What is not to be there is filled with empty ones.
 const INBOX_BATCHES: usize = 512;
-
-/// Every how many batches a carrier fails, if he has been told to.
-const FAILURE: u64 = 7;
 
 /// A waker that remembers that it was called.
 #[derive(Debug, Default)]
@@ -56,6 +53,8 @@ pub struct Carriers {
     pub handle: Handle,
     plant: Plant,
     carried: u64,
+    /// The publications that were carried, and to whom, if that is watched.
+    pub publications: Option<Vec<(usize, TopicName)>>,
 }
 
 /// The way from one worker to another.
@@ -94,20 +93,26 @@ impl Carriers {
         }
         let ends = real.into_iter().zip(all_doors).zip(bells);
         let ends = ends.map(|(((mailbox, _), doors), bell)| Ends { mailbox, doors, bell });
-        (Self { ways, handle, plant, carried: 0 }, ends.collect())
+        (Self { ways, handle, plant, carried: 0, publications: None }, ends.collect())
     }
 
     pub fn len(&self) -> usize {
         self.ways.len()
     }
-    /// Carries the next batch of one way. Returns to whom and whether it arrived, if there was one.
+
     /// Carries the next batch of one way. Returns to whom, and whether it arrived; `None` if there
     /// was none.
     pub fn carry(&mut self, way: usize) -> Option<(usize, bool)> {
         let way = self.ways.get_mut(way)?;
         let batch = way.next()?;
         self.carried += 1;
-        let arrived = way.hand_over(batch, self.plant, self.carried.is_multiple_of(FAILURE));
+        if let Some(watched) = &mut self.publications {
+            watched.extend(batch.mail.iter().filter_map(|message| match message {
+                ShardMessage::Publish { topic, .. } => Some((way.to, topic.clone())),
+                _ => None,
+            }));
+        }
+        let arrived = way.hand_over(batch, self.plant, self.carried.is_multiple_of(SELDOM));
         Some((way.to, arrived))
     }
 
@@ -166,6 +171,12 @@ impl Way {
             Plant::OvertakingBatch if fails && self.held.is_none() => {
                 self.held = Some(batch);
                 return false;
+            }
+            Plant::ForgottenInterest => {
+                let is_lost = |message: &ShardMessage| {
+                    matches!(message, ShardMessage::Announcement(Announcement::Lost { .. }))
+                };
+                batch.mail.retain(|message| !is_lost(message));
             }
             Plant::UntoldLoss => {
                 batch.mail.retain(|message| !matches!(message, ShardMessage::Lost { .. }));

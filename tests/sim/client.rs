@@ -7,8 +7,10 @@ use corecast::base::Map;
 use corecast::ws::handshake::ClientHandshake;
 use corecast::ws::{Decoder, FrameHeader, MaskKey, Opcode, Role, unmask};
 
+use super::hear::Violation;
 use super::journal::{Conn, Journal};
 use super::plan::usize_of;
+use super::secure::Secure;
 use super::wire::Wire;
 use super::words::Words;
 
@@ -16,6 +18,8 @@ use super::words::Words;
 pub struct Client {
     pub conn: Conn,
     pub wire: Option<Wire>,
+    /// Its TLS, if it came by the listener that has some.
+    pub secure: Option<Box<Secure>>,
     pub phase: Phase,
     /// What has been read and not understood yet.
     pub inbox: Vec<u8>,
@@ -84,6 +88,7 @@ impl Client {
         Self {
             conn: 0,
             wire: None,
+            secure: None,
             phase: Phase::Away,
             inbox: Vec::new(),
             tail: Vec::new(),
@@ -102,11 +107,16 @@ impl Client {
         }
     }
 
-    /// A client that has just connected.
-    pub fn connected(conn: Conn, wire: Wire) -> Self {
+    /// A client that has just connected, and begins to shake hands if that is asked of it.
+    pub fn connected(conn: Conn, mut wire: Wire, is_secure: bool) -> Self {
         let asked_at = Some(wire.delivered_at);
         let phase = Phase::Http(None);
-        Self { conn, wire: Some(wire), phase, asked_at, ..Self::away() }
+        let secure = is_secure.then(|| {
+            let (secure, flight) = Secure::new();
+            wire.write(&flight, true);
+            Box::new(secure)
+        });
+        Self { conn, wire: Some(wire), secure, phase, asked_at, ..Self::away() }
     }
 
     /// Whether it is a WebSocket that nobody has closed or broken.
@@ -125,11 +135,34 @@ impl Client {
         !self.faults.closed && !self.faults.broken && !self.faults.garbage
     }
 
-    /// Puts bytes on their way.
+    /// Puts bytes on their way, sealed where there is TLS.
     pub fn write(&mut self, bytes: &[u8], whole: bool) {
-        if let Some(wire) = &mut self.wire {
-            wire.write(bytes, whole);
+        let Some(wire) = &mut self.wire else { return };
+        match &mut self.secure {
+            None => wire.write(bytes, whole),
+            Some(secure) => wire.write(&secure.seal(bytes, whole), whole),
         }
+    }
+
+    /// What bytes that it has just read say, once TLS has opened them.
+    pub fn unseal(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>, Violation> {
+        let Some(secure) = &mut self.secure else { return Ok(bytes) };
+        let unsealed = match secure.unseal(&bytes) {
+            // Who breaks TLS is told so in TLS.
+            Err(_) if self.faults.broken => return Ok(Vec::new()),
+            unsealed => {
+                unsealed.map_err(|violation| format!("client {}: {violation}", self.conn))?
+            }
+        };
+        if let Some(wire) = &mut self.wire {
+            unsealed.sealed.iter().for_each(|(bytes, whole)| wire.write(bytes, *whole));
+        }
+        Ok(unsealed.plaintext)
+    }
+
+    /// Whether it has said nothing yet that is not TLS's.
+    pub fn is_handshaking(&self) -> bool {
+        self.secure.as_ref().is_some_and(|secure| secure.is_handshaking())
     }
 
     /// Says the rest of what it has begun.

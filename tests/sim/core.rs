@@ -10,6 +10,7 @@ use corecast::worker::metrics::Metrics;
 use super::carriers::Bell;
 use super::hear::Violation;
 use super::pipe::Pipe;
+use super::plant::Plant;
 use super::service::Subject;
 
 /// A worker, as its loop sees it.
@@ -24,8 +25,12 @@ pub struct Core {
     /// Whether a connection was opened since the last turn.
     is_called: bool,
     pub is_accepting: bool,
-    /// Whether its loop forgets to wake it in time.
-    oversleeps: bool,
+    /// It takes no turns before then.
+    pub paused_until: Option<Instant>,
+    /// What its loop does wrong.
+    plant: Plant,
+    /// Streams that its loop forgets to close.
+    leaked: Vec<Pipe>,
 }
 
 impl Core {
@@ -33,7 +38,7 @@ impl Core {
         worker: Worker<Pipe, Subject>,
         bell: Arc<Bell>,
         metrics: Arc<Metrics>,
-        oversleeps: bool,
+        plant: Plant,
     ) -> Self {
         Self {
             worker: Some(worker),
@@ -42,12 +47,17 @@ impl Core {
             is_asleep: false,
             is_called: false,
             is_accepting: true,
-            oversleeps,
+            paused_until: None,
+            plant,
+            leaked: Vec::new(),
         }
     }
 
     pub fn open(&mut self, pipe: Pipe, origin: Origin, now: Instant) -> Option<Key> {
         self.is_called = true;
+        if self.plant == Plant::LeakedDescriptor {
+            self.leaked.push(pipe.clone());
+        }
         self.worker.as_mut()?.open(pipe, origin, now)
     }
 
@@ -67,7 +77,7 @@ impl Core {
         while let Some(request) = worker.poll_request() {
             match request {
                 Request::StopAccepting => self.is_accepting = false,
-                Request::Exit => exits = true,
+                Request::Exit => exits = self.plant != Plant::ForgottenExit,
                 Request::Connect { .. } => return Err("a worker wants to connect".to_owned()),
             }
         }
@@ -82,7 +92,13 @@ impl Core {
     pub fn is_due(&self, now: Instant) -> bool {
         let Some(worker) = &self.worker else { return false };
         let is_late = worker.deadline().is_some_and(|deadline| deadline <= now);
-        !self.is_asleep || self.is_called || self.bell.is_rung() || (is_late && !self.oversleeps)
+        let oversleeps = self.plant == Plant::ForgottenDeadline;
+        !self.is_asleep || self.is_called || self.bell.is_rung() || (is_late && !oversleeps)
+    }
+
+    /// Whether it takes no turns now.
+    pub fn is_paused(&self, now: Instant) -> bool {
+        self.paused_until.is_some_and(|until| now < until)
     }
 
     pub const fn has_exited(&self) -> bool {

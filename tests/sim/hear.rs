@@ -17,7 +17,7 @@ pub type Violation = String;
 const LIMITS: Limits = Limits { message_bytes_max: 1 << 20, fragments_max: 1 };
 
 /// What a request may take: a tick less than the limit, since the core counts in ticks.
-const TOO_LONG: Duration = Duration::from_millis(4_800);
+pub const TOO_LONG: Duration = Duration::from_millis(4_800);
 
 /// What the whole history excuses.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use corecast::base::{Key, Origin, Readiness, Rng};
+use corecast::base::{Key, Origin, Readiness};
 use corecast::hub::WorkerId;
 use corecast::worker::addresses::Addresses;
 use corecast::worker::metrics::{Metrics, MetricsSet};
@@ -15,11 +15,13 @@ use corecast::worker::{Listener, Setup, Worker};
 use super::carriers::{Carriers, Ends};
 use super::client::Client;
 use super::core::Core;
+use super::dice::Dice;
 use super::hear::{Excuses, Violation};
 use super::journal::{Conn, Journal};
 use super::pipe::Pipe;
 use super::plan::{Plan, Step, usize_of};
 use super::plant::Plant;
+use super::secure::SERVER;
 use super::service::Subject;
 use super::trace::Trace;
 use super::wire::Wire;
@@ -30,7 +32,7 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 /// Everything that takes part.
 pub struct History {
     pub plan: Plan,
-    pub rng: Rng,
+    pub rng: Dice,
     pub now: Instant,
     pub cores: Vec<Core>,
     pub carriers: Carriers,
@@ -47,9 +49,8 @@ pub struct History {
 }
 
 impl History {
-    pub fn new(plan: Plan, trace: Trace) -> Self {
+    pub fn new(plan: Plan, mut rng: Dice, trace: Trace) -> Self {
         let now = start();
-        let mut rng = Rng::new(plan.seed);
         let journal = Rc::new(RefCell::new(Journal::default()));
         let (carriers, ends) = Carriers::new(plan.workers, plan.mailbox_batches, plan.plant);
         let metrics = (0..plan.workers).map(|_| Arc::new(Metrics::default()));
@@ -59,17 +60,16 @@ impl History {
             let worker = Worker::new(Setup {
                 service,
                 id: WorkerId::new(u8::try_from(number).expect("few workers")),
-                listeners: vec![Listener::plain()],
-                limits: plan.limits,
+                listeners: vec![Listener::plain(), Listener::tls(Arc::clone(&SERVER))],
+                limits: plan.plant.spoil(plan.limits),
                 addresses: Addresses::default(),
                 mailbox: ends.mailbox,
                 doors: ends.doors,
                 metrics: MetricsSet::new(Arc::clone(&metrics), number),
-                seed: rng.next_u64(),
+                seed: rng.below(u64::MAX),
                 now,
             });
-            let oversleeps = plan.plant == Plant::ForgottenDeadline;
-            Core::new(worker, ends.bell, Arc::clone(&metrics[number]), oversleeps)
+            Core::new(worker, ends.bell, Arc::clone(&metrics[number]), plan.plant)
         };
         let cores = ends.into_iter().enumerate().map(&mut build).collect();
         let clients = (0..plan.clients).map(|_| Client::away()).collect();
@@ -92,6 +92,9 @@ impl History {
     /// Runs the whole history: its steps, then the peace that must follow.
     pub fn run(&mut self) -> Result<(), Violation> {
         for _ in 0..self.plan.steps {
+            if self.rng.is_over() {
+                break;
+            }
             self.step()?;
         }
         self.conclude()
@@ -101,7 +104,7 @@ impl History {
         match self.draw_step() {
             Step::Turn => {
                 let core = self.below(self.cores.len());
-                self.turn(core, false)
+                if self.cores[core].is_paused(self.now) { Ok(()) } else { self.turn(core, false) }
             }
             Step::Deliver => {
                 let client = self.below(self.clients.len());
@@ -176,6 +179,12 @@ impl History {
         self.trace.note(format_args!("turn of {core}, {told} ready"));
         self.cores[core].turn(self.now)?;
         self.now += Duration::from_micros(self.rng.below(500));
+        // Where a read gave less than there was, the rest seems to have come after it.
+        for wire in self.clients.iter_mut().filter_map(|client| client.wire.as_mut()) {
+            if wire.worker == core {
+                wire.tell_rest();
+            }
+        }
         self.review(core)
     }
 
@@ -211,7 +220,9 @@ impl History {
             wire.take_edges();
             wire.note(before);
         }
-        if !bytes.is_empty() {
+        let is_plain = reader.secure.is_none();
+        let bytes = reader.unseal(bytes)?;
+        if !bytes.is_empty() || !is_plain {
             self.trace.note(format_args!("{client} reads {}", super::trace::digest(&bytes)));
             reader.hear(&bytes, &self.journal.borrow(), excuses)?;
         }
@@ -253,34 +264,6 @@ impl History {
         self.cores[core].ready(key, both, self.now);
     }
 
-    fn fault(&mut self, number: usize) {
-        let kind = self.rng.below(12);
-        let until = self.now + self.plan.jump.saturating_mul(50);
-        let size = 1 + usize_of(self.rng.below(400));
-        let client = &mut self.clients[number];
-        let Some(wire) = &mut client.wire else { return };
-        self.trace.note(format_args!("fault {kind} of {number}"));
-        match kind {
-            0 => {
-                wire.reset();
-                client.faults.broken = true;
-            }
-            1 => {
-                wire.finish();
-                client.faults.broken = true;
-            }
-            2 => {
-                client.leave();
-            }
-            3..=6 => client.stalled_until = Some(until),
-            7 | 8 => wire.pipe.interrupt(),
-            9 => wire.pipe.set_capacity(size),
-            10 => client.rude = true,
-            _ if self.rng.one_of(1, 6) => self.drain(),
-            _ => {}
-        }
-    }
-
     /// Orders every worker to shut down.
     pub fn drain(&mut self) {
         self.draining_since.get_or_insert(self.now);
@@ -294,14 +277,18 @@ impl History {
             return Ok(());
         }
         let (ours, theirs) = Pipe::pair(self.plan.capacity);
-        if self.plan.plant == Plant::LeakingSocket {
-            theirs.leak();
+        match self.plan.plant {
+            Plant::LeakingSocket => theirs.leak(),
+            Plant::RepeatedBytes => theirs.repeat(),
+            _ => {}
         }
-        let origin = Origin { via: 0, peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)) };
+        let is_secure = self.plan.is_secure && self.rng.one_of(1, 2);
+        let via = u32::from(is_secure);
+        let origin = Origin { via, peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)) };
         let live = self.cores[core].connections();
         let key = self.cores[core].open(theirs, origin, self.now);
         self.last_conn += 1;
-        self.trace.note(format_args!("{number} connects to {core} as {}", self.last_conn));
+        self.trace.note(format_args!("{number} connects to {core}, {via}, as {}", self.last_conn));
         let Some(key) = key else {
             let full = usize_of(live) >= self.plan.limits.connections_max;
             return if full || self.is_draining() {
@@ -310,8 +297,11 @@ impl History {
                 Err("not accepted".to_owned())
             };
         };
+        if usize_of(live) >= self.plan.limits.connections_max {
+            return Err(format!("{core} holds {live} connections, and took one more"));
+        }
         let wire = Wire::new(core, key, ours, self.now);
-        self.clients[number] = Client::connected(self.last_conn, wire);
+        self.clients[number] = Client::connected(self.last_conn, wire, is_secure);
         self.clients[number].masks_off = self.plan.plant == Plant::MaskOffset;
         Ok(())
     }

@@ -9,8 +9,22 @@
 //!
 //! Each step is drawn: a few bytes arrive, a worker takes a turn, a batch crosses, the clock jumps,
 //! a client acts, something breaks. After each the model is asked whether anybody got what was not
-//! meant for them, out of order, twice or not at all. `SIM_SEED=7` replays one history and prints
-//! it; `SIM_SEEDS=0..100000` sweeps.
+//! meant for them, out of order, twice or not at all: every payload names its sender and, by a
+//! connection or a topic, those it is for. Some clients come through TLS.
+//!
+//! What breaks is in `faults.rs`: short reads and writes, full and narrow pipes, interrupted calls,
+//! stalls, resets, half closes, peers that leave or will not, forged records, stopped workers,
+//! storms, shutdowns; and always readiness that is not so or comes late, keys of the dead, full
+//! mailboxes, full workers, carriers who dawdle, a clock that jumps. (Descriptors run out below a
+//! worker, in the reactor, whose own tests have that.)
+//!
+//! ```text
+//! SIM_SEED=7 cargo test --test sim -- --nocapture               replays one history, told in full
+//! SIM_SEEDS=0..100000 cargo test --profile quick --test sim     sweeps
+//! cargo test --test sim planted -- --nocapture                  shows by which seed and what check
+//!                                                               each planted bug is found
+//! tests/fuzz/run 600 sim_ops                                    lets a fuzzer write histories
+//! ```
 // A test ends where it is surprised, its clock starts from the real one, and what its modules
 // share is reachable from nowhere else.
 #![allow(
@@ -25,14 +39,20 @@ mod acts;
 mod carriers;
 mod client;
 mod core;
+#[path = "../support/corpus.rs"]
+mod corpus;
+mod dice;
+mod faults;
 mod hear;
 mod history;
 mod journal;
+pub mod ops;
 #[path = "../support/pipe.rs"]
 mod pipe;
 mod plan;
 mod plant;
 mod review;
+mod secure;
 mod service;
 mod trace;
 mod wire;
@@ -41,6 +61,7 @@ mod words;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use dice::Dice;
 use history::History;
 use plan::Plan;
 use plant::Plant;
@@ -49,10 +70,13 @@ use trace::Trace;
 /// The histories of every `cargo test`.
 const SEEDS: Range<u64> = 0..256;
 
+/// The histories within which a planted bug must be found.
+const SEEDS_OF_A_PLANT: Range<u64> = 0..10_000;
+
 /// Runs the history of `seed`. Returns its hash, or what went wrong.
 fn run(seed: u64, plant: Plant, is_told: bool) -> Result<u64, String> {
     let trace = Trace { is_told, ..Trace::default() };
-    let mut history = History::new(Plan::new(seed, plant), trace);
+    let mut history = History::new(Plan::new(seed, plant), Dice::new(seed), trace);
     let outcome = catch_unwind(AssertUnwindSafe(|| history.run()));
     let (step, hash) = (history.trace.step, history.trace.hash);
     match outcome {
@@ -94,8 +118,13 @@ fn a_history_repeats_for_its_seed() {
 #[test]
 fn every_planted_bug_is_found() {
     for plant in Plant::ALL {
-        let found = SEEDS.into_iter().find_map(|seed| run(seed, plant, false).err());
+        let found = SEEDS_OF_A_PLANT.into_iter().find_map(|seed| run(seed, plant, false).err());
         let found = found.unwrap_or_else(|| panic!("{plant:?} was not found"));
         println!("{plant:?}: {found}");
     }
+}
+
+#[test]
+fn histories_of_the_fuzzer_are_replayed() {
+    corpus::replay("sim_ops", ops::run);
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use corecast::base::Rng;
 use corecast::worker::{Bound, Limits};
 
+use super::dice::Dice;
 use super::plant::Plant;
 
 /// Topics of a history: few, so that they meet.
@@ -13,7 +13,6 @@ pub const TOPICS: u64 = 4;
 /// What a history is made of.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    pub seed: u64,
     pub workers: usize,
     pub clients: usize,
     pub steps: usize,
@@ -24,6 +23,8 @@ pub struct Plan {
     pub limits: Limits,
     /// Whether the limits are so wide that nobody is to be sent away for being slow.
     pub roomy: bool,
+    /// Whether some clients come through TLS: in few histories, since hands are slow to shake.
+    pub is_secure: bool,
     /// What a pipe holds in each direction.
     pub capacity: usize,
     /// Batches a mailbox holds.
@@ -74,7 +75,11 @@ impl Step {
 impl Plan {
     /// The history of `seed`.
     pub fn new(seed: u64, plant: Plant) -> Self {
-        let mut rng = Rng::new(seed ^ 0x5EED);
+        Self::draw(&mut Dice::new(seed ^ 0x5EED), plant)
+    }
+
+    /// A history as the dice have it.
+    pub fn draw(rng: &mut Dice, plant: Plant) -> Self {
         let mut weigh = |most: u64| 1 + rng.below(most);
         let weights = [
             20 + weigh(20),
@@ -89,16 +94,16 @@ impl Plan {
         ];
         let roomy = rng.one_of(1, 2);
         Self {
-            seed,
             workers: 1 + usize_of(rng.below(4)),
             clients: 2 + usize_of(rng.below(9)),
             steps: 1_000 + usize_of(rng.below(6_000)),
             weights,
             tastes: std::array::from_fn(|_| rng.below(9).saturating_sub(1)),
-            limits: limits(&mut rng, roomy),
+            limits: limits(rng, roomy),
             roomy,
-            capacity: one_of(&mut rng, &[200, 1_000, 70_000]),
-            mailbox_batches: one_of(&mut rng, &[1, 2, 64]),
+            is_secure: rng.one_of(1, 8),
+            capacity: rng.choose(&[200, 1_000, 70_000]),
+            mailbox_batches: rng.choose(&[1, 2, 64]),
             jump: Duration::from_millis(1 << rng.below(11)),
             plant,
         }
@@ -106,35 +111,30 @@ impl Plan {
 }
 
 /// Limits around those that are usual; tight ones are reached by every other message.
-fn limits(rng: &mut Rng, roomy: bool) -> Limits {
+fn limits(rng: &mut Dice, roomy: bool) -> Limits {
     let mut limits = Limits {
-        reads_per_turn_max: one_of(rng, &[1, 2, 4]),
-        deliveries_per_turn_max: one_of(rng, &[1, 3, 1_024]),
-        batches_per_turn_max: one_of(rng, &[1, 2, 64]),
-        closes_per_turn_max: one_of(rng, &[1, 512]),
+        reads_per_turn_max: rng.choose(&[1, 2, 4]),
+        deliveries_per_turn_max: rng.choose(&[1, 3, 1_024]),
+        batches_per_turn_max: rng.choose(&[1, 2, 64]),
+        closes_per_turn_max: rng.choose(&[1, 512]),
         // A jump of the clock makes everything old, however much of it is read.
         outbox_ms_max: u64::MAX,
         ..Limits::default()
     };
-    limits.session.websocket.message_bytes_max = one_of(rng, &[700, 64 * 1_024]);
+    limits.session.websocket.message_bytes_max = rng.choose(&[700, 64 * 1_024]);
     if !roomy {
         limits.outbox = Bound {
-            bytes_max: one_of(rng, &[400, 2_000, 256 * 1_024]),
-            frames_max: one_of(rng, &[3, 40, 4_096]),
+            bytes_max: rng.choose(&[400, 2_000, 256 * 1_024]),
+            frames_max: rng.choose(&[3, 40, 4_096]),
         };
-        limits.outbox_ms_max = one_of(rng, &[5_000, 30_000]);
-        limits.outbox_bytes_pause = one_of(rng, &[1, 300, 64 * 1_024]);
-        limits.backlog_bytes_pause = one_of(rng, &[1, 500, 16 * 1_024 * 1_024]);
-        limits.hub.backlog_bytes_max = one_of(rng, &[1_000, 64 * 1_024 * 1_024]);
-        limits.staged_bytes_max = one_of(rng, &[1, 300, 16 * 1_024 * 1_024]);
-        limits.connections_max = one_of(rng, &[2, 6, usize::MAX]);
+        limits.outbox_ms_max = rng.choose(&[5_000, 30_000]);
+        limits.outbox_bytes_pause = rng.choose(&[1, 300, 64 * 1_024]);
+        limits.backlog_bytes_pause = rng.choose(&[1, 500, 16 * 1_024 * 1_024]);
+        limits.hub.backlog_bytes_max = rng.choose(&[1_000, 64 * 1_024 * 1_024]);
+        limits.staged_bytes_max = rng.choose(&[1, 300, 16 * 1_024 * 1_024]);
+        limits.connections_max = rng.choose(&[2, 6, usize::MAX]);
     }
     limits
-}
-
-/// One of `choices`.
-pub fn one_of<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
-    choices[usize_of(rng.below(choices.len() as u64))]
 }
 
 /// A number that is small by construction.

@@ -3,6 +3,8 @@
 //! Each sits in a seam that the simulation owns (the pipes, the wakers, the carriers between
 //! workers, the service, the loop), and does there what a bug of the core would look like.
 
+use corecast::worker::Limits;
+
 /// A bug.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Plant {
@@ -33,10 +35,35 @@ pub enum Plant {
     CrossedEcho,
     /// A worker that sleeps is not woken by its deadline.
     ForgottenDeadline,
+    /// That the last subscriber of a topic has gone is not told to the other workers.
+    ForgottenInterest,
+    /// A worker takes one connection more than it may hold.
+    OneTooMany,
+    /// The time that a message may take is counted from too early.
+    Impatience,
+    /// A peer is given up with the first ping that it leaves unanswered.
+    MiscountedPings,
+    /// A connection is told to the service as closed twice.
+    DoubleClose,
+    /// A loop does not leave when its worker has drained.
+    ForgottenExit,
+    /// With whoever leaves, the last who came loses its subscriptions too.
+    SwappedSubscriber,
+    /// The descriptor of a connection that has ended is not closed.
+    LeakedDescriptor,
+    /// What a socket has taken of a write is written again.
+    RepeatedBytes,
+    /// A publication goes to the next topic.
+    CrossedTopic,
+    /// A close that the service asks for is not made.
+    ForgottenClose,
 }
 
+/// Every how many times a plant does its harm that would else show at once.
+pub const SELDOM: u64 = 7;
+
 impl Plant {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 24] = [
         Self::ForgottenWake,
         Self::ForgottenGeneration,
         Self::MaskOffset,
@@ -50,5 +77,29 @@ impl Plant {
         Self::LeakingSocket,
         Self::CrossedEcho,
         Self::ForgottenDeadline,
+        Self::ForgottenInterest,
+        Self::OneTooMany,
+        Self::Impatience,
+        Self::MiscountedPings,
+        Self::DoubleClose,
+        Self::ForgottenExit,
+        Self::SwappedSubscriber,
+        Self::LeakedDescriptor,
+        Self::RepeatedBytes,
+        Self::CrossedTopic,
+        Self::ForgottenClose,
     ];
+
+    /// The limits of a worker that is meant to have `limits`.
+    pub const fn spoil(self, mut limits: Limits) -> Limits {
+        match self {
+            Self::OneTooMany => {
+                limits.connections_max = limits.connections_max.saturating_add(1);
+            }
+            Self::Impatience => limits.message_ms_max /= 4,
+            Self::MiscountedPings => limits.heartbeat_misses_max = 0,
+            _ => {}
+        }
+        limits
+    }
 }

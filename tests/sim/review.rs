@@ -6,9 +6,10 @@ use corecast::base::Readiness;
 use corecast::session::CloseReason;
 
 use super::client::{Client, Phase};
-use super::hear::Violation;
+use super::hear::{TOO_LONG, Violation};
 use super::history::{DRAIN, History};
 use super::plan::TOPICS;
+use super::service::topic_name;
 use super::wire::Wire;
 
 /// Rounds in which everything must have settled, once nothing breaks any more.
@@ -69,8 +70,11 @@ impl History {
             CloseReason::Unfinished => wire.partial_max >= Duration::from_millis(9_800),
             CloseReason::Stalled => wire.pipe.is_owed(),
             CloseReason::Request | CloseReason::Unanswered => true,
+            CloseReason::Handshake => {
+                let waited = client.asked_at.is_some_and(|at| self.now - at >= TOO_LONG);
+                faults.broken || (client.secure.is_some() && waited)
+            }
             CloseReason::Answered(_)
-            | CloseReason::Handshake
             | CloseReason::Panicked
             | CloseReason::Unwanted
             | CloseReason::Flooding
@@ -115,7 +119,8 @@ impl History {
     fn is_unjust(&self, client: &Client) -> bool {
         let waits = !client.answers.is_empty() || matches!(client.phase, Phase::Http(Some(_)));
         let is_read = client.wire.as_ref().is_some_and(Wire::is_read);
-        waits && is_read && client.tail.is_empty() && client.may_speak() && !self.is_draining()
+        let has_said_all = is_read && client.tail.is_empty() && !client.is_handshaking();
+        waits && has_said_all && client.may_speak() && !self.is_draining()
     }
 
     /// After the last fault: everything settles, works, stays, and can be shut down.
@@ -127,6 +132,7 @@ impl History {
             client.finish_message();
             if let Some(wire) = &client.wire {
                 wire.pipe.set_capacity(self.plan.capacity.max(1_000));
+                wire.pipe.set_chunk(usize::MAX);
             }
         }
         self.settle()?;
@@ -208,6 +214,7 @@ impl History {
 
     /// Everyone says one more thing, so that what was broken before shows.
     fn publish_once_more(&mut self) -> Result<(), Violation> {
+        self.carriers.publications = Some(Vec::new());
         for number in 0..self.clients.len() {
             for topic in 0..TOPICS {
                 if self.clients[number].is_open() {
@@ -217,7 +224,23 @@ impl History {
                 }
             }
         }
-        self.check_settled()
+        self.check_settled()?;
+        self.check_interest()
+    }
+
+    /// Holds to whom publications were carried, once all was settled, against who wants them: the
+    /// interest that workers believe of each other must be true.
+    fn check_interest(&mut self) -> Result<(), Violation> {
+        for (worker, topic) in self.carriers.publications.take().unwrap_or_default() {
+            let wants = |client: &Client| {
+                let is_there = client.wire.as_ref().is_some_and(|wire| wire.worker == worker);
+                is_there && client.topics.keys().any(|number| topic_name(*number) == topic)
+            };
+            if !self.clients.iter().any(wants) {
+                return Err(format!("{worker} was sent of {topic}, which nobody there wants"));
+            }
+        }
+        Ok(())
     }
 
     /// Holds what must be when all workers have been told to go.

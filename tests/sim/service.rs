@@ -11,7 +11,8 @@ use corecast::worker::{Context, Incoming, Service, Verdict};
 use corecast::ws::{CloseCode, Message};
 
 use super::journal::{Conn, Journal};
-use super::plant::Plant;
+use super::plan::TOPICS;
+use super::plant::{Plant, SELDOM};
 use super::words::Words;
 
 /// One worker's service.
@@ -48,7 +49,8 @@ impl Subject {
         match words {
             Words::Publish { from, seq, topic } => {
                 self.journal.borrow_mut().accept(from, seq, topic, self.worker);
-                cx.publish(&topic_name(topic), message);
+                let is_crossed = self.plant == Plant::CrossedTopic && seq.is_multiple_of(SELDOM);
+                cx.publish(&topic_name(topic + u64::from(is_crossed)), message);
             }
             Words::Echo { .. } => {
                 let to = match self.plant {
@@ -64,7 +66,9 @@ impl Subject {
             }
             Words::Bye { code } => {
                 let code = CloseCode::new(code).expect("clients choose codes that may be sent");
-                cx.close(key, code, "as you wish");
+                if self.plant != Plant::ForgottenClose {
+                    cx.close(key, code, "as you wish");
+                }
             }
             Words::Join { topic } => {
                 if cx.subscribe(key, &topic_name(topic)) != Ok(Subscribed::Waiting) {
@@ -143,12 +147,19 @@ impl Service for Subject {
         let _ = cx.send(key, Message::Text(&Words::Join { topic }.say(0)));
     }
 
-    fn closed(&mut self, key: Key, state: State, reason: CloseReason, _cx: &mut Cx<'_>) {
+    fn closed(&mut self, key: Key, state: State, reason: CloseReason, cx: &mut Cx<'_>) {
         let mut journal = self.journal.borrow_mut();
-        journal.closed += 1;
+        journal.closed += 1 + u64::from(self.plant == Plant::DoubleClose);
         journal.endings.push((state.conn, reason));
         if self.slots.get(&key.index()) == Some(&key) {
             self.slots.remove(&key.index());
+        }
+        if self.plant == Plant::SwappedSubscriber
+            && let Some(last) = self.last
+        {
+            for topic in 0..TOPICS {
+                cx.unsubscribe(last, &topic_name(topic));
+            }
         }
     }
 }

@@ -55,6 +55,9 @@ impl Wire {
 
     /// Puts bytes on their way; `whole` if a message ends with them.
     pub fn write(&mut self, bytes: &[u8], whole: bool) {
+        if bytes.is_empty() {
+            return;
+        }
         self.in_flight.extend(bytes);
         self.written += bytes.len() as u64;
         if whole {
@@ -103,6 +106,13 @@ impl Wire {
             self.note(Readiness::WRITABLE);
         }
         bytes
+    }
+
+    /// Tells the worker of what a read has left behind.
+    pub fn tell_rest(&mut self) {
+        if self.pipe.is_chunked() && self.pipe.unread() > 0 {
+            self.note(Readiness::READABLE);
+        }
     }
 
     /// Breaks the connection.

@@ -19,6 +19,8 @@ struct Lane {
     chunk: usize,
     /// Whether a full lane takes bytes all the same, and loses them.
     leaks: bool,
+    /// Whether a write that is taken in part is told as less than was taken.
+    repeats: bool,
     /// Whether the next read or write is interrupted.
     interrupts: bool,
     /// Whether the last write was not taken whole.
@@ -72,6 +74,11 @@ impl Pipe {
         self.outgoing.borrow_mut().chunk = bytes;
     }
 
+    /// Whether reads and writes move less than they could.
+    pub(crate) fn is_chunked(&self) -> bool {
+        self.outgoing.borrow().chunk < usize::MAX
+    }
+
     /// Changes how much the other end may have written that this one has not read.
     pub(crate) fn set_capacity(&self, bytes: usize) {
         self.incoming.borrow_mut().capacity = bytes;
@@ -92,6 +99,11 @@ impl Pipe {
     /// Makes this end lose what there is no room for, instead of waiting.
     pub(crate) fn leak(&self) {
         self.outgoing.borrow_mut().leaks = true;
+    }
+
+    /// Makes this end tell of a write that there is not room for one byte less than it took.
+    pub(crate) fn repeat(&self) {
+        self.outgoing.borrow_mut().repeats = true;
     }
 
     /// How many bytes wait to be read here.
@@ -176,7 +188,8 @@ impl Write for Pipe {
             return Err(ErrorKind::WouldBlock.into());
         }
         lane.bytes.extend(bytes.iter().take(len));
-        Ok(len)
+        let forgotten = usize::from(lane.repeats && lane.owes && len > 1);
+        Ok(len - forgotten)
     }
 
     fn flush(&mut self) -> io::Result<()> {
