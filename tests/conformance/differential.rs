@@ -8,7 +8,7 @@ use corecast::ws::{Decoder, Event, Fault, Limits, MaskKey, Opcode, Role};
 use proptest::prelude::*;
 
 use super::rfc6455;
-use super::verdicts::{Disagreement, check_head, explained, heads};
+use super::verdicts::{Disagreement, EXPLAINED, check_head, heads};
 
 /// Lines of requests, some of them nearly right.
 const FIRST_LINES: [&str; 20] = [
@@ -184,7 +184,7 @@ fn decode(bytes: &[u8], piece_len: usize, limits: &Limits) -> (Vec<Event<'static
 
 #[test]
 fn every_row_of_the_list_explains_something() {
-    let rows = explained();
+    let rows = &*EXPLAINED;
     for row in rows.iter().filter(|row| row.disagreement.with != "tungstenite") {
         let found = heads(&row.example);
         assert!(found.contains(&row.disagreement), "{row:?} found {found:?}");

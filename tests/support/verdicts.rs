@@ -3,6 +3,8 @@
 // Each test uses the comparisons it needs.
 #![allow(dead_code)]
 
+use std::sync::LazyLock;
+
 use corecast::base::Input;
 use corecast::http::{Limits, Reader, RequestHead};
 use corecast::ws::handshake;
@@ -44,10 +46,10 @@ pub(crate) struct Explained {
 }
 
 /// The rows of the list.
-pub(crate) fn explained() -> Vec<Explained> {
+pub(crate) static EXPLAINED: LazyLock<Vec<Explained>> = LazyLock::new(|| {
     let rows = include_str!("disagreements.txt").lines();
     rows.filter(|row| !row.is_empty() && !row.starts_with('#')).map(row).collect()
-}
+});
 
 fn row(row: &str) -> Explained {
     let cells: Vec<&str> = row.split(" | ").collect();
@@ -80,9 +82,8 @@ fn unescape(text: &str) -> Vec<u8> {
 
 /// Fails where somebody disagrees with us on the head in `bytes` and the list does not say why.
 pub(crate) fn check_head(bytes: &[u8]) {
-    let rows = explained();
     for found in heads(bytes) {
-        let is_explained = rows.iter().any(|row| row.disagreement == found);
+        let is_explained = EXPLAINED.iter().any(|row| row.disagreement == found);
         assert!(is_explained, "{found:?} on {:?}", bytes.escape_ascii().to_string());
     }
 }

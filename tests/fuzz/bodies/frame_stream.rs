@@ -14,7 +14,7 @@ pub fn run(bytes: &[u8]) {
     let first = told.byte();
     let role = if first & 1 == 0 { Role::Server } else { Role::Client };
     let message_bytes_max = 4 * usize::from(told.byte());
-    let limits = Limits { message_bytes_max, fragments_max: u32::from(first >> 1) };
+    let limits = Limits { message_bytes_max, fragments_max: 1 + u32::from(first >> 1) };
     let lens = told.take(4);
     let bytes = told.rest();
     let expected = rfc6455::frames(bytes, role, &limits);

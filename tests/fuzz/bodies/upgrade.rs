@@ -23,7 +23,7 @@ pub fn run(bytes: &[u8]) {
     let client = || ClientHandshake::new(nonce, "a", "/b?c", &offered, &[("Origin", "http://a")]);
     let answer = answer(&client(), &supported);
     let expected = supported.iter().find(|name| offered.contains(&name.as_str()));
-    let agreed = Accepted { subprotocol: expected.cloned() };
+    let agreed = Accepted { subprotocol: expected.cloned(), deflate: None };
     assert_eq!(hear(client(), &pieces(&answer, lens)), Ok(Some(agreed)));
 
     let mut damaged = answer.clone();
@@ -58,7 +58,7 @@ fn answer(client: &ClientHandshake, supported: &[String]) -> Vec<u8> {
     let read = Reader::default().next(&mut Input::new(&mut request), &Limits::default());
     let (head, _) = read.unwrap().expect("a whole request");
     let mut answer = Vec::new();
-    accept(&head).unwrap().encode(choose_subprotocol(&head, supported), &mut answer);
+    accept(&head).unwrap().encode(choose_subprotocol(&head, supported), None, &mut answer);
     answer
 }
 
