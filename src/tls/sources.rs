@@ -88,7 +88,7 @@ pub struct Authorities {
 }
 
 /// What has been made of [`Sources`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Loaded {
     /// What a server is told.
     pub config: Arc<ServerConfig>,
