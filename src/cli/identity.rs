@@ -4,13 +4,12 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use corecast::config::Security;
 use corecast::tls::config::{Certificates, Loaded, Sources};
 use corecast::tls::{DefaultTimeProvider, pki};
 
-use super::Failure;
+use super::{Failure, now};
 
 /// What proves the server's names on its listeners.
 #[derive(Default)]
@@ -87,7 +86,7 @@ impl Origin {
 }
 
 /// Our part of the user's state directory (XDG Base Directory Specification), made or not.
-fn directory() -> Result<PathBuf, Failure> {
+pub(super) fn directory() -> Result<PathBuf, Failure> {
     // The specification wants relative paths to be ignored.
     let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || absolute("HOME").map(|home| home.join(".local/state"));
@@ -97,10 +96,4 @@ fn directory() -> Result<PathBuf, Failure> {
             set HOME or XDG_STATE_HOME, or give --tls-cert and --tls-key";
         Failure::World(reason.to_owned())
     })
-}
-
-/// When a certificate that is made now begins to hold.
-#[allow(clippy::disallowed_methods)] // below here time is an argument
-fn now() -> SystemTime {
-    SystemTime::now()
 }

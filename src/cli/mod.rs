@@ -4,12 +4,15 @@
 //! (a taken port, an unreadable certificate), 2 the command line or the configuration is wrong.
 
 mod announcement;
+mod cert;
 mod identity;
 mod panics;
 mod serve;
 
 use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -34,7 +37,9 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve; the default command
-    Serve(serve::Arguments),
+    Serve(Box<serve::Arguments>),
+    /// Make, sign and show certificates
+    Cert(cert::Arguments),
 }
 
 /// Why a command did not do what it was asked for.
@@ -99,7 +104,27 @@ pub(crate) fn run() -> Result<(), Failure> {
         Err(error) => return explain(&error),
     };
     begin_log();
-    serve::run(line.command.map_or(line.serve, |Command::Serve(arguments)| arguments))
+    match line.command {
+        None => serve::run(line.serve),
+        Some(Command::Serve(arguments)) => serve::run(*arguments),
+        Some(Command::Cert(arguments)) => cert::run(arguments),
+    }
+}
+
+/// What time it is. Below here it is an argument.
+#[allow(clippy::disallowed_methods)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Writes to standard output. Who stops reading it, as `head` does, has read enough.
+fn say(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::cannot("write to standard output", error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Logs to standard error; `RUST_LOG` says what, and without it all that an operator wants to know.
