@@ -6,6 +6,7 @@
 mod announcement;
 mod cert;
 mod identity;
+mod manual;
 mod panics;
 mod serve;
 
@@ -40,6 +41,10 @@ enum Command {
     Serve(Box<serve::Arguments>),
     /// Make, sign and show certificates
     Cert(cert::Arguments),
+    /// Write the completions of a shell to standard output
+    Completions(manual::Completions),
+    /// Write the manual page to standard output, or one for each command to a directory
+    Man(manual::Man),
 }
 
 /// Why a command did not do what it was asked for.
@@ -108,6 +113,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         None => serve::run(line.serve),
         Some(Command::Serve(arguments)) => serve::run(*arguments),
         Some(Command::Cert(arguments)) => cert::run(arguments),
+        Some(Command::Completions(arguments)) => manual::completions(&arguments),
+        Some(Command::Man(arguments)) => manual::man(&arguments),
     }
 }
 
