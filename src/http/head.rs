@@ -130,6 +130,11 @@ impl Fields {
         Self { bytes, spans }
     }
 
+    /// All of the head.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The bytes at `span`.
     pub(super) fn part(&self, span: &Span) -> &[u8] {
         self.bytes.get(span.clone()).unwrap_or_default()

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!   bytes -> Gather -> whole head -> RequestHead -> Reader adds the body -> (head, body)
-//!                                    ResponseHead <- the same way, for our own client
 //!   Response -> bytes
+//!   Request -> bytes -> Gather -> ResponseHead -> BodyReader -> content    our own client
 //! ```
 //!
 //! Invariant: what leaves this module is unambiguous. A message about whose end two parsers could
 //! disagree (RFC 9112 §11.2) is refused, never repaired.
 
+mod body;
 mod client;
 mod head;
 pub mod query;
@@ -17,7 +18,8 @@ mod refusal;
 mod request;
 mod response;
 
-pub use client::{ResponseFault, ResponseHead, ResponseReader};
+pub use body::BodyReader;
+pub use client::{Request, ResponseFault, ResponseHead, ResponseReader, is_token};
 pub use reader::{Heard, Limits, Reader};
 pub use refusal::Refusal;
 pub use request::{Method, RequestHead};

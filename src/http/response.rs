@@ -54,8 +54,13 @@ statuses! {
 }
 
 impl Status {
+    /// Whether the request was refused: it was wrong, or the server was not able (RFC 9110 §15).
+    pub const fn is_refusal(self) -> bool {
+        self.0 >= 400
+    }
+
     /// Whether an answer of this status ends with its head (RFC 9110 §6.4.1).
-    const fn has_no_content(self) -> bool {
+    pub(super) const fn has_no_content(self) -> bool {
         self.0 < 200 || self.0 == 204 || self.0 == 304
     }
 }
@@ -136,7 +141,7 @@ impl Response {
 }
 
 /// Writes one line of a head.
-fn line(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+pub(super) fn line(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     write!(out, "{text}\r\n").expect("writing to a vector does not fail");
 }
 

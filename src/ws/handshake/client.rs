@@ -1,5 +1,7 @@
 //! The client's side: writing the request, and believing the answer only after it is proven.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
@@ -26,6 +28,23 @@ pub enum HandshakeFault {
     Subprotocol,
     /// An extension that was not offered, or parameters that the offer does not allow.
     Extension,
+}
+
+impl fmt::Display for HandshakeFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Response(fault) => fault.fmt(f),
+            Self::Status(status) => {
+                write!(f, "the server answered {status} instead of 101 Switching Protocols")
+            }
+            Self::NotUpgraded => f.write_str("the server switched to another protocol"),
+            Self::Accept => f.write_str("the server did not prove that it speaks WebSocket"),
+            Self::Subprotocol => {
+                f.write_str("the server chose a subprotocol that it was not offered")
+            }
+            Self::Extension => f.write_str("the server chose an extension that it was not offered"),
+        }
+    }
 }
 
 impl From<ResponseFault> for HandshakeFault {
