@@ -59,6 +59,7 @@
 //! | [`push`] | the service that `corecast serve` runs | base, http, ws, names of hub and worker |
 //! | [`admin`] | metrics and health, on a thread of its own | base, http, worker's metrics |
 //! | [`config`] | as written, as meant | base, limits of worker |
+//! | [`client`] | the other side: a small blocking client | base, http, tls, ws |
 //! | [`server`] | starts and joins the threads; the way in for users of the library | all |
 //!
 //! # Where this leaves the plan it started from
@@ -73,6 +74,7 @@
 
 pub mod admin;
 pub mod base;
+pub mod client;
 pub mod config;
 pub mod http;
 pub mod hub;

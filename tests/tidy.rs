@@ -15,7 +15,7 @@ mod source;
 
 /// Who may import what of ours, and what it must never name. The reasons are in the front page of
 /// the library.
-const LAYERS: [(&str, &[&str], &[&str]); 12] = [
+const LAYERS: [(&str, &[&str], &[&str]); 13] = [
     ("base", &[], PURE),
     ("http", &["base"], PURE),
     ("tls", &["base"], &["mio", "TcpStream", "TcpListener", "thread", "Instant::now"]),
@@ -25,6 +25,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 12] = [
     ("session", &["base", "http", "ws"], PURE),
     ("worker", &["base", "http", "ws", "tls", "hub", "session"], PURE),
     ("push", &["base", "http", "ws", "hub", "worker"], PURE),
+    ("client", &["base", "http", "tls", "ws"], &["mio", "rustls", "std::thread"]),
     ("admin", &["base", "http", "tls", "worker::metrics", "worker::mesh"], PURE),
     ("backplane", &["base", "http", "tls", "worker::metrics", "worker::mesh"], &["mio"]),
     ("config", &["base", "tls::config", "worker::limits"], PURE),

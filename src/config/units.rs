@@ -17,7 +17,7 @@ const SIZES: [(&str, u64); 7] = [
 ];
 
 /// Reads `250ms`, `10s`, `2m`, `1h`; a bare number counts seconds.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     scaled(text, 1_000, &TIMES).map(Duration::from_millis)
 }
 

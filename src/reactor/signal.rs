@@ -2,7 +2,9 @@
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as Caught;
+use signal_hook::low_level::pipe;
 use std::io;
+use std::os::unix::net::UnixStream;
 
 /// A wish from outside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +42,15 @@ impl Iterator for Signals {
             _ => None,
         })
     }
+}
+
+/// A stream that has something to read once somebody wants an end (SIGINT, SIGTERM), for who waits
+/// for other things as well. From then on they no longer end the process by themselves.
+pub fn interrupts() -> io::Result<UnixStream> {
+    let (read, write) = UnixStream::pair()?;
+    pipe::register(SIGINT, write.try_clone()?)?;
+    pipe::register(SIGTERM, write)?;
+    Ok(read)
 }
 
 #[cfg(test)]

@@ -33,11 +33,11 @@ mod unbuffered;
 use std::mem;
 use std::sync::Arc;
 
-pub use rustls::ClientConfig;
 use rustls::client::UnbufferedClientConnection;
 pub use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::UnbufferedServerConnection;
 pub use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+pub use rustls::{AlertDescription as Alert, ClientConfig};
 
 pub use self::fault::Fault;
 use self::handshake::{Held, Settled};
