@@ -18,16 +18,9 @@ pub(super) enum Health {
 }
 
 /// The answer to the request of `head`.
-///
-/// What the workers count is followed by what `more` appends.
-pub(super) fn answer(
-    head: &RequestHead,
-    health: Health,
-    metrics: &[Arc<Metrics>],
-    more: impl Fn(&mut String),
-) -> Response {
+pub(super) fn answer(head: &RequestHead, health: Health, metrics: &[Arc<Metrics>]) -> Response {
     let found = match (head.path(), health) {
-        ("/metrics", _) => exposition(metrics, more),
+        ("/metrics", _) => exposition(metrics),
         ("/health/live", _) => Response::text(Status::OK, "live\n"),
         ("/health/ready", Health::Ready) => Response::text(Status::OK, "ready\n"),
         ("/health/ready", Health::Draining) => Response::text(Status::UNAVAILABLE, "draining\n"),
@@ -43,12 +36,10 @@ pub(super) fn answer(
     }
 }
 
-fn exposition(metrics: &[Arc<Metrics>], more: impl Fn(&mut String)) -> Response {
-    let mut page = metrics::encode_prometheus(metrics);
-    more(&mut page);
+fn exposition(metrics: &[Arc<Metrics>]) -> Response {
     Response {
         status: Status::OK,
         headers: vec![("Content-Type", EXPOSITION.into())],
-        body: page.into_bytes().into(),
+        body: metrics::encode_prometheus(metrics).into_bytes().into(),
     }
 }

@@ -13,7 +13,6 @@
 //! whatever its peer does; and there are never more than a fixed number of them.
 
 mod answer;
-mod certificates;
 mod exchange;
 
 use std::mem;
@@ -25,10 +24,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crate::base::{Handler, Key, Origin, Readiness, Request, Slab, Stream, Wake};
 use crate::worker::metrics::Metrics;
 
-pub use certificates::Certificates;
-
 use answer::Health;
-use certificates::Told;
 use exchange::{Exchange, Progress};
 
 /// Connections at once: a scraper or two, the probes of a platform and a person who looks.
@@ -45,7 +41,6 @@ pub struct Admin<S> {
     ready: Vec<Key>,
     orders: Receiver<Order>,
     metrics: Arc<[Arc<Metrics>]>,
-    certificates: Told,
     health: Health,
     is_leaving: bool,
 }
@@ -58,10 +53,8 @@ pub struct Remote {
 }
 
 /// A change that concerns the control plane.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Order {
-    /// The certificates are these now.
-    Tell(Vec<Certificates>),
     /// The workers take nobody new any more.
     Drain,
     /// The process ends.
@@ -69,11 +62,6 @@ enum Order {
 }
 
 impl Remote {
-    /// From now on tells of these certificates.
-    pub fn tell(&self, certificates: Vec<Certificates>) {
-        self.order(Order::Tell(certificates));
-    }
-
     /// From now on says that the server is not ready.
     pub fn drain(&self) {
         self.order(Order::Drain);
@@ -101,17 +89,15 @@ impl<S: Stream> Admin<S> {
             ready: Vec::new(),
             orders,
             metrics,
-            certificates: Told::default(),
             health: Health::Ready,
             is_leaving: false,
         };
         (admin, Remote { orders: sender, waker })
     }
 
-    fn obey(&mut self, now: Instant) {
+    fn obey(&mut self) {
         for order in self.orders.try_iter() {
             match order {
-                Order::Tell(certificates) => self.certificates = Told::new(certificates, now),
                 Order::Drain => self.health = Health::Draining,
                 Order::Leave => self.is_leaving = true,
             }
@@ -127,11 +113,10 @@ impl<S: Stream> Admin<S> {
         }
     }
 
-    fn progress(&mut self, now: Instant) {
+    fn progress(&mut self) {
         for key in mem::take(&mut self.ready) {
             let Some(exchange) = self.exchanges.get_mut(key) else { continue };
-            let more = |page: &mut String| self.certificates.encode(now, page);
-            let answer = |head: &_| answer::answer(head, self.health, &self.metrics, more);
+            let answer = |head: &_| answer::answer(head, self.health, &self.metrics);
             if exchange.progress(answer) == Progress::Over {
                 self.exchanges.remove(key);
             }
@@ -154,8 +139,8 @@ impl<S: Stream> Handler for Admin<S> {
     }
 
     fn turn(&mut self, now: Instant) {
-        self.obey(now);
-        self.progress(now);
+        self.obey();
+        self.progress();
         self.expire(now);
         debug_assert!(self.exchanges.len() <= EXCHANGES_MAX);
     }

@@ -1,22 +1,21 @@
 //! The commands of `corecast`: one file a command, and what they share.
 //!
 //! Every failure is one line on standard error. Exit codes: 0 all went well, 1 the world said no
-//! (a taken port, an unreadable certificate), 2 the command line or the configuration is wrong.
+//! (a taken port, an unreadable certificate), 2 the command line or the configuration is wrong;
+//! those of `connect` go on from there.
 
 mod announcement;
-mod cert;
+mod connect;
 mod identity;
-mod manual;
 mod panics;
 mod serve;
 
 use std::fmt;
-use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use corecast::client::{self, Layer};
 use corecast::config::ConfigError;
 use corecast::server::ServerError;
 use corecast::tls;
@@ -38,13 +37,9 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve; the default command
-    Serve(Box<serve::Arguments>),
-    /// Make, sign and show certificates
-    Cert(cert::Arguments),
-    /// Write the completions of a shell to standard output
-    Completions(manual::Completions),
-    /// Write the manual page to standard output, or one for each command to a directory
-    Man(manual::Man),
+    Serve(serve::Arguments),
+    /// Connect to a server: bytes over TLS, requests, or messages of a WebSocket
+    Connect(connect::Arguments),
 }
 
 /// Why a command did not do what it was asked for.
@@ -54,6 +49,13 @@ pub(crate) enum Failure {
     Usage(String),
     /// The world said no.
     World(String),
+    /// A server, or what lies between, said no to us as its client.
+    Client {
+        /// The server's host and port.
+        place: String,
+        /// What was wrong.
+        failure: client::Failure,
+    },
 }
 
 impl Failure {
@@ -66,6 +68,13 @@ impl Failure {
         match self {
             Self::World(_) => ExitCode::from(1),
             Self::Usage(_) => ExitCode::from(2),
+            Self::Client { failure, .. } => ExitCode::from(match failure.layer() {
+                Layer::Local => 1,
+                Layer::Connection => 3,
+                Layer::Tls => 4,
+                Layer::Http => 5,
+                Layer::Protocol => 6,
+            }),
         }
     }
 }
@@ -74,6 +83,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(reason) | Self::World(reason) => f.write_str(reason),
+            Self::Client { place, failure } => write!(f, "{place}: {failure}"),
         }
     }
 }
@@ -111,26 +121,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     begin_log();
     match line.command {
         None => serve::run(line.serve),
-        Some(Command::Serve(arguments)) => serve::run(*arguments),
-        Some(Command::Cert(arguments)) => cert::run(arguments),
-        Some(Command::Completions(arguments)) => manual::completions(&arguments),
-        Some(Command::Man(arguments)) => manual::man(&arguments),
-    }
-}
-
-/// What time it is. Below here it is an argument.
-#[allow(clippy::disallowed_methods)]
-fn now() -> SystemTime {
-    SystemTime::now()
-}
-
-/// Writes to standard output. Who stops reading it, as `head` does, has read enough.
-fn say(text: &str) -> Result<(), Failure> {
-    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::cannot("write to standard output", error))
-        }
-        _ => Ok(()),
+        Some(Command::Serve(arguments)) => serve::run(arguments),
+        Some(Command::Connect(arguments)) => connect::run(&arguments),
     }
 }
 
