@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::ArgPredicate;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::ramp::{Pace, Shape};
+use crate::schedule::Arrivals;
 use crate::slo::Objective;
 use crate::stamp::Press;
 use crate::target::Target;
@@ -17,6 +18,9 @@ pub const PAYLOAD_LEN_MAX: usize = 1 << 20;
 
 /// The shortest tick: what is looked at in each takes about a millisecond.
 const TICK_MIN: Duration = Duration::from_millis(100);
+
+/// More pings than this are no heartbeat.
+const HEARTBEAT_MIN: Duration = Duration::from_millis(10);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -125,9 +129,25 @@ pub struct RunArgs {
     #[arg(help_heading = "Load shape")]
     pub open_timeout: Duration,
 
-    /// What the connections do during the hold
-    #[arg(long, value_enum, default_value_t = Scenario::Idle, help_heading = "Scenario")]
-    pub scenario: Scenario,
+    /// What the connections do during the hold: idle (answer the server's heartbeats), echo (send
+    /// messages that the server sends back), broadcast (publish to a topic that all subscribe to),
+    /// or a file of TOML with a mixture of them
+    #[arg(long, value_name = "idle|echo|broadcast|FILE.toml", default_value = "idle")]
+    #[arg(help_heading = "Scenario")]
+    pub scenario: String,
+
+    /// A mixture of scenarios by weight, such as idle=80,echo=20
+    #[arg(long, value_name = "NAME=WEIGHT,..", conflicts_with = "scenario")]
+    #[arg(help_heading = "Scenario")]
+    pub mix: Option<String>,
+
+    /// Ping the server this often on every connection, and time its answers
+    #[arg(long, value_name = "TIME", value_parser = parse_heartbeat, help_heading = "Scenario")]
+    pub heartbeat: Option<Duration>,
+
+    /// How messages of a connection follow each other
+    #[arg(long, value_enum, default_value_t = Arrivals::Poisson, help_heading = "Scenario")]
+    pub arrivals: Arrivals,
 
     /// echo: messages of each connection
     #[arg(long, value_name = "RATE", default_value = "2/s", help_heading = "Scenario")]
@@ -213,17 +233,6 @@ pub struct RunArgs {
     pub quiet: bool,
 }
 
-/// What the connections do during the hold.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum Scenario {
-    /// Say nothing and answer the server's heartbeats
-    Idle,
-    /// Send messages that the server sends back
-    Echo,
-    /// Publish to a topic that all connections subscribe to
-    Broadcast,
-}
-
 /// What the server brought along is to be.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
@@ -249,6 +258,15 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
         Err("a label has a name".to_owned())
     } else {
         Ok((name.to_owned(), value.to_owned()))
+    }
+}
+
+fn parse_heartbeat(text: &str) -> Result<Duration, String> {
+    let heartbeat = parse_duration(text)?;
+    if heartbeat >= HEARTBEAT_MIN {
+        Ok(heartbeat)
+    } else {
+        Err("a heartbeat comes once in 10 ms at most".to_owned())
     }
 }
 
@@ -291,7 +309,7 @@ mod tests {
     fn a_number_of_connections_is_enough() {
         let args = run("loadgen --conns 100k").unwrap();
         assert_eq!((args.conns, args.url), (100_000, None));
-        assert_eq!((args.scenario, args.hold), (Scenario::Idle, Duration::from_secs(30)));
+        assert_eq!((args.scenario.as_str(), args.hold), ("idle", Duration::from_secs(30)));
         assert_eq!(args.ramp, Pace::Adaptive);
     }
 

@@ -28,7 +28,7 @@ pub struct Books {
 /// The distributions of one tick.
 #[derive(Debug, Default)]
 pub struct Tick {
-    /// See [`crate::tally::Traffic::corrected`].
+    /// Echoes and deliveries, from when they should have been sent.
     pub latency: Latency,
     /// See [`crate::tally::Traffic::slip`].
     pub slip: Latency,
@@ -121,19 +121,13 @@ impl Books {
     pub fn is_balanced(&self) -> bool {
         self.accounting.is_balanced(self.pending(), self.open())
     }
-
-    /// How many messages should come for those that were sent in the trial.
-    pub fn expected(&self) -> u64 {
-        let traffic = &self.trial.traffic;
-        let is_broadcast = !traffic.published.is_empty();
-        if is_broadcast { traffic.sent * self.held } else { traffic.sent }
-    }
 }
 
 impl Tick {
     fn count(&mut self, tally: &Tally) {
         let traffic = &tally.traffic;
-        self.latency.merge(&traffic.corrected);
+        self.latency.merge(&traffic.echo.corrected);
+        self.latency.merge(&traffic.deliver.corrected);
         self.slip.merge(&traffic.slip);
         self.lag.merge(&tally.lag);
         self.accounting.merge(&tally.accounting);
@@ -176,22 +170,6 @@ mod tests {
         books.enter(report(1, Stage::Between, opened(1, 1), 1, 0));
         assert_eq!((books.done(), books.open()), (1, 3));
         assert!(books.is_balanced());
-    }
-
-    #[test]
-    fn a_broadcast_is_expected_once_for_each_connection_held() {
-        let mut books = Books::new(1);
-        books.enter(report(0, Stage::Between, opened(10, 10), 10, 0));
-        books.begin_trial();
-        let mut tally = Tally::default();
-        tally.traffic.sent = 3;
-        books.enter(report(0, Stage::Hold, tally.clone(), 10, 0));
-        assert_eq!(books.expected(), 3, "an echo comes once");
-        tally.traffic.published.insert(0, 3);
-        books.enter(report(0, Stage::Drain, tally, 10, 0));
-        assert_eq!(books.expected(), 60);
-        books.begin_trial();
-        assert_eq!(books.expected(), 0, "the next trial begins anew");
     }
 
     #[test]

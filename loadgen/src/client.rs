@@ -32,8 +32,8 @@ pub struct Greeting {
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// The Host header.
     pub authority: String,
-    /// Path and query.
-    pub path: String,
+    /// Path and query, for each part of the cast.
+    pub paths: Vec<String>,
     /// Subprotocols to offer.
     pub subprotocols: Vec<String>,
     /// Further headers.
@@ -43,11 +43,12 @@ pub struct Greeting {
 }
 
 impl Greeting {
-    fn handshake(&self, nonce: [u8; 16]) -> ClientHandshake {
+    fn handshake(&self, part: usize, nonce: [u8; 16]) -> ClientHandshake {
+        let path = self.paths.get(part).map_or("/", String::as_str);
         let subprotocols: Vec<_> = self.subprotocols.iter().map(String::as_str).collect();
         let headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        ClientHandshake::new(nonce, &self.authority, &self.path, &subprotocols, &headers)
+        ClientHandshake::new(nonce, &self.authority, path, &subprotocols, &headers)
     }
 }
 
@@ -108,6 +109,8 @@ pub enum Event<'b> {
     Upgraded,
     /// It wanted to know whether we live; the answer has been written.
     Ping,
+    /// It answers a ping of ours, or says so.
+    Pong(Cow<'b, [u8]>),
     /// A whole message.
     Message(Cow<'b, [u8]>),
     /// It says goodbye with this code; the answer has been written.
@@ -160,10 +163,10 @@ impl From<Trouble> for Closure {
 }
 
 impl Client {
-    /// A client that has said nothing.
-    pub fn new(greeting: &Greeting, random: &mut Random) -> Result<Self, Trouble> {
+    /// A client of a part of the cast that has said nothing.
+    pub fn new(greeting: &Greeting, part: usize, random: &mut Random) -> Result<Self, Trouble> {
         let tls = greeting.tls.as_ref().map(|(config, name)| Tls::client(config, name.clone()));
-        let handshake = greeting.handshake(random.draw());
+        let handshake = greeting.handshake(part, random.draw());
         Ok(Self { tls: tls.transpose()?, stage: Stage::Upgrading(Box::new(handshake)) })
     }
 
@@ -223,7 +226,7 @@ impl Client {
             }
             Stage::Open(decoder) => match decoder.next(plaintext, &greeting.limits)? {
                 None => Ok(None),
-                Some(event) => self.answer(event, greeting, plaintext, pen),
+                Some(event) => self.answer(event, greeting, pen).map(Some),
             },
         }
     }
@@ -231,6 +234,11 @@ impl Client {
     /// Says a message.
     pub fn say(&mut self, payload: &[u8], pen: &mut Pen) -> Result<(), Trouble> {
         self.write(Opcode::Binary, payload, pen)
+    }
+
+    /// Asks the server whether it lives.
+    pub fn ping(&mut self, payload: &[u8], pen: &mut Pen) -> Result<(), Trouble> {
+        self.write(Opcode::Ping, payload, pen)
     }
 
     /// Whether the WebSocket is open.
@@ -242,10 +250,9 @@ impl Client {
         &mut self,
         event: ws::Event<'b>,
         greeting: &Greeting,
-        plaintext: &mut Input<'b>,
         pen: &mut Pen,
-    ) -> Result<Option<Event<'b>>, Trouble> {
-        Ok(Some(match event {
+    ) -> Result<Event<'b>, Trouble> {
+        Ok(match event {
             ws::Event::Text(Cow::Borrowed(text)) => Event::Message(text.as_bytes().into()),
             ws::Event::Text(Cow::Owned(text)) => Event::Message(text.into_bytes().into()),
             ws::Event::Binary(bytes) => Event::Message(bytes),
@@ -258,7 +265,7 @@ impl Client {
                 self.write(Opcode::Pong, &payload, pen)?;
                 Event::Ping
             }
-            ws::Event::Pong(_) => return self.next(plaintext, greeting, pen),
+            ws::Event::Pong(payload) => Event::Pong(payload),
             ws::Event::Close(frame) => {
                 let code = frame.map_or(NO_CODE, |frame| frame.code.get());
                 // The code comes back, as RFC 6455 §5.5.1 suggests.
@@ -267,7 +274,7 @@ impl Client {
                 self.write(Opcode::Close, payload, pen)?;
                 Event::Closed(code)
             }
-        }))
+        })
     }
 
     fn request(&mut self, pen: &mut Pen) -> Result<(), Trouble> {
@@ -305,7 +312,7 @@ mod tests {
         Greeting {
             tls: None,
             authority: "h:1".to_owned(),
-            path: "/echo".to_owned(),
+            paths: vec!["/echo".to_owned()],
             subprotocols: Vec::new(),
             headers: vec![("X-Test".to_owned(), "yes".to_owned())],
             limits: ws::Limits { message_bytes_max: 1 << 20, fragments_max: 16 },
@@ -315,7 +322,7 @@ mod tests {
     /// A client that has written its request, and the server's answer to that.
     fn upgraded() -> (Client, Pen, Vec<u8>) {
         let mut pen = Pen::new();
-        let mut client = Client::new(&greeting(), &mut pen.random).unwrap();
+        let mut client = Client::new(&greeting(), 0, &mut pen.random).unwrap();
         client.begin(&mut pen).unwrap();
         let mut request = std::mem::take(&mut pen.wire);
         let limits = http::Limits::default();
@@ -356,7 +363,11 @@ mod tests {
             let (first, second) = bytes.split_at(cut);
             let mut seen = feed(&mut client, &mut pen, first);
             seen.extend(feed(&mut client, &mut pen, second));
-            assert_eq!(seen, ["Upgraded", "hello", "Ping", "Closed(1001)"], "cut at {cut}");
+            assert_eq!(
+                seen,
+                ["Upgraded", "hello", "Pong([])", "Ping", "Closed(1001)"],
+                "cut at {cut}"
+            );
         }
     }
 
@@ -391,7 +402,7 @@ mod tests {
         let name = ServerName::try_from("localhost").unwrap();
         let greeting = Greeting { tls: Some((config, name)), ..greeting() };
         let mut pen = Pen::new();
-        let mut client = Client::new(&greeting, &mut pen.random).unwrap();
+        let mut client = Client::new(&greeting, 0, &mut pen.random).unwrap();
         client.begin(&mut pen).unwrap();
         // A handshake record of TLS 1.0 to 1.2, as RFC 8446 §5.1 wants the first one.
         assert_eq!(pen.wire.first_chunk(), Some(&[22, 3, 1]));

@@ -245,8 +245,10 @@ impl<'a> Fleet<'a> {
         trial.held = self.books.held;
         trial.is_whole = self.try_trial(hold, &mut trial).is_ok();
         self.books.end_trial();
-        trial.expected = self.books.expected();
         trial.tally = std::mem::take(&mut self.books.trial);
+        let traffic = &trial.tally.traffic;
+        // A trial that was cut short has settled nothing, and nothing is known to be lost.
+        trial.expected = traffic.expected.max(traffic.audit.received);
         trial.recipients = std::mem::take(&mut self.books.recipients);
         trial
     }

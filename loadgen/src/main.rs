@@ -20,6 +20,7 @@ mod accounting;
 mod args;
 mod audit;
 mod books;
+mod cast;
 mod charge;
 mod client;
 mod cost;

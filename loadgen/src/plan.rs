@@ -4,17 +4,20 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use corecast::base::Rng;
 use corecast::reactor::fds::{self, Demand, Limit, TooMany};
 
-use crate::args::{self, RunArgs};
+use crate::args::RunArgs;
+use crate::cast::{self, Cast, Part, Role};
 use crate::host;
 use crate::ports::Sources;
 use crate::ramp::{Pace, Shape, Tempo};
-use crate::units::{self, Rate};
+use crate::schedule::Arrivals;
+use crate::units;
 
 /// So many drivers at most: the kernel's tables would hold more, no machine needs them.
 const DRIVERS_MAX: u64 = 256;
@@ -29,7 +32,11 @@ pub struct Plan {
     /// How many connections to open.
     pub conns: u32,
     /// What they do once they are open.
-    pub scenario: Scenario,
+    pub cast: Cast,
+    /// How messages of a connection follow each other.
+    pub arrivals: Arrivals,
+    /// How often each connection pings.
+    pub heartbeat: Option<Duration>,
     /// How many threads drive them.
     pub drivers: u32,
     /// Whether each of these has its own table of files.
@@ -56,49 +63,6 @@ pub struct Plan {
     pub tick: Duration,
 }
 
-/// What connections do during the hold.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Scenario {
-    /// They answer heartbeats.
-    Idle,
-    /// Each sends messages that come back to it.
-    Echo(Rate),
-    /// Some publish, all receive.
-    Broadcast {
-        /// How many publish: the connections with the numbers below this.
-        publishers: u32,
-        /// How often each of them does.
-        rate: Rate,
-    },
-}
-
-impl Scenario {
-    /// The name it has on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Echo(_) => "echo",
-            Self::Broadcast { .. } => "broadcast",
-        }
-    }
-
-    /// How often each of those that send does so.
-    pub const fn rate(self) -> Option<Rate> {
-        match self {
-            Self::Idle => None,
-            Self::Echo(rate) | Self::Broadcast { rate, .. } => Some(rate),
-        }
-    }
-
-    /// Where corecast serves it.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Idle | Self::Echo(_) => "/echo",
-            Self::Broadcast { .. } => "/topics/loadgen",
-        }
-    }
-}
-
 /// Why a run cannot be done here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Obstacle {
@@ -110,6 +74,13 @@ pub enum Obstacle {
         conns: u32,
         /// How many can be made.
         possible: u64,
+    },
+    /// A mixture that is none.
+    Mixture {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A number is out of its range.
     OutOfRange {
@@ -131,6 +102,7 @@ impl fmt::Display for Obstacle {
                 units::count(u64::from(*conns)),
                 units::count(*possible)
             ),
+            Self::Mixture { flag, reason } => write!(f, "{flag}: {reason}"),
             Self::OutOfRange { flag, allowed } => write!(f, "{flag} must be {allowed}"),
         }
     }
@@ -148,9 +120,12 @@ impl Plan {
             Obstacle::OutOfRange { flag: "--conns", allowed }
         })?;
         let (drivers, has_own_tables) = drivers(args, files.now)?;
+        let seed = args.seed.unwrap_or_else(draw_seed);
         Ok(Self {
             conns,
-            scenario: scenario(args, conns)?,
+            cast: cast(args, conns, seed)?,
+            arrivals: args.arrivals,
+            heartbeat: args.heartbeat,
             drivers,
             has_own_tables,
             files,
@@ -161,7 +136,7 @@ impl Plan {
             hold: args.hold,
             drain: args.drain,
             payload_len: args.payload,
-            seed: args.seed.unwrap_or_else(draw_seed),
+            seed,
             tick: args.tick,
         })
     }
@@ -219,25 +194,39 @@ fn drivers(args: &RunArgs, limit: u64) -> Result<(u32, bool), Obstacle> {
     Ok((drivers, layout.has_own_tables))
 }
 
-fn scenario(args: &RunArgs, conns: u32) -> Result<Scenario, Obstacle> {
-    Ok(match args.scenario {
-        args::Scenario::Idle => Scenario::Idle,
-        args::Scenario::Echo => Scenario::Echo(args.rate),
-        args::Scenario::Broadcast => {
-            let publishers = u32::try_from(args.publishers).ok();
-            let publishers = publishers.filter(|count| (1..=conns.min(1_000)).contains(count));
-            let publishers = publishers.ok_or_else(|| {
-                let allowed = "from 1 to the number of connections, and 1,000 at most".to_owned();
-                Obstacle::OutOfRange { flag: "--publishers", allowed }
-            })?;
-            Scenario::Broadcast { publishers, rate: args.publish_rate }
-        }
-    })
+/// Who does what.
+fn cast(args: &RunArgs, conns: u32, seed: u64) -> Result<Cast, Obstacle> {
+    let out_of_range = |flag, allowed| Obstacle::OutOfRange { flag, allowed };
+    let usual = |name: &str| {
+        Ok(match name {
+            "idle" => Role::Idle,
+            "echo" => Role::Echo(args.rate),
+            "broadcast" => {
+                let publishers = u32::try_from(args.publishers).unwrap_or(u32::MAX);
+                Role::Broadcast { publishers, rate: args.publish_rate }
+            }
+            _ => return Err(format!("`{name}` is not idle, echo or broadcast")),
+        })
+    };
+    let scenario = args.scenario.as_str();
+    let mixed = |flag| move |reason: String| Obstacle::Mixture { flag, reason };
+    let (name, parts) = if let Some(mix) = &args.mix {
+        ("mix", cast::parse(mix, usual).map_err(mixed("--mix"))?)
+    } else if Path::new(scenario).extension().is_some_and(|it| it == "toml") {
+        ("mix", cast::read(Path::new(scenario), usual).map_err(mixed("--scenario"))?)
+    } else {
+        let role = usual(scenario).map_err(mixed("--scenario"))?;
+        (scenario, vec![Part::all(role)])
+    };
+    let cast = Cast::new(name, parts, seed).map_err(mixed("--mix"))?;
+    cast.check(conns).map_err(|allowed| out_of_range("--publishers", allowed))?;
+    Ok(cast)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args;
     use clap::Parser;
 
     const FILES: Limit = Limit { before: 1_024, now: 20_000 };

@@ -18,6 +18,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::args::{Cli, PAYLOAD_LEN_MAX, RunArgs};
+use crate::cast::Part;
 use crate::charge::Charges;
 use crate::client::Greeting;
 use crate::driver::scene::Setting;
@@ -52,7 +53,7 @@ impl Refusal {
 impl From<Obstacle> for Refusal {
     fn from(obstacle: Obstacle) -> Self {
         let exit = match obstacle {
-            Obstacle::OutOfRange { .. } => Exit::Usage,
+            Obstacle::OutOfRange { .. } | Obstacle::Mixture { .. } => Exit::Usage,
             Obstacle::Files(_) | Obstacle::Ports { .. } => Exit::Preflight,
         };
         Self::new(exit, obstacle)
@@ -162,7 +163,7 @@ impl Subject {
             secure: embedded.authority().is_some(),
             host: address.ip().to_string(),
             port: address.port(),
-            path: plan.scenario.path().to_owned(),
+            path: plan.cast.parts().first().map_or("/", |part| part.role.path()).to_owned(),
         };
         let tls = embedded.authority().map(|pem| {
             named_config(trust::in_text(pem).map_err(|error| error.to_string()), &target)
@@ -193,7 +194,7 @@ fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
         greeting: Greeting {
             tls: subject.tls.clone(),
             authority: subject.target.authority(),
-            path: subject.target.path.clone(),
+            paths: paths(plan, subject),
             subprotocols: args.subprotocol.clone(),
             headers: args.header.clone(),
             limits: ws::Limits { message_bytes_max: PAYLOAD_LEN_MAX, fragments_max: 1_024 },
@@ -202,6 +203,16 @@ fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
         epoch: clock(),
         clock,
     }
+}
+
+/// Where each part of the cast connects to.
+fn paths(plan: &Plan, subject: &Subject) -> Vec<String> {
+    let path = |part: &Part| match (&part.path, &subject.embedded) {
+        (Some(path), _) => path.clone(),
+        (None, Some(_)) => part.role.path().to_owned(),
+        (None, None) => subject.target.path.clone(),
+    };
+    plan.cast.parts().iter().map(path).collect()
 }
 
 /// Opens, holds and closes while a screen shows it.

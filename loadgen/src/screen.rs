@@ -46,13 +46,13 @@ impl Screen {
             (false, true) => Style::InPlace,
             (false, false) => Style::Lines,
         };
-        let title = format!("loadgen  {url}  {}  seed {:x}", plan.scenario.name(), plan.seed);
+        let title = format!("loadgen  {url}  {}  seed {:x}", plan.cast.name(), plan.seed);
         Self { style, title, start: now, due: now, last: (0, now), drawn: 0 }
     }
 
     /// Shows how it stands, if it is time.
     pub fn show(&mut self, glance: &Glance<'_>) {
-        let Glance { plan, books, moment, now, .. } = *glance;
+        let Glance { books, moment, now, .. } = *glance;
         if self.style == Style::Silent || (now < self.due && moment != Moment::Close) {
             return;
         }
@@ -68,8 +68,7 @@ impl Screen {
             Style::InPlace | Style::Silent => {
                 self.due = now + REDRAW_INTERVAL;
                 let (between, trial) = (&books.between, &books.trial);
-                let distributions =
-                    table::distributions(between, trial, &books.recipients, plan.scenario);
+                let distributions = table::distributions(between, trial, &books.recipients);
                 let lines = view.lines(&self.title, table::rows(distributions));
                 let text = in_place(&lines, self.drawn);
                 self.drawn = lines.len();

@@ -244,7 +244,7 @@ mod tests {
     fn sent(books: &mut Books, sent: u64) {
         let mut tally = Tally::default();
         tally.traffic.sent = sent;
-        tally.traffic.corrected.record_ns(5_000_000);
+        tally.traffic.echo.corrected.record_ns(5_000_000);
         tally.accounting.attempted = 1;
         tally.accounting.fail(Failure::Refused);
         let stage = Stage::Hold;

@@ -1,7 +1,6 @@
 //! Distributions as rows of a table: on the screen while it runs, in the report after it.
 
 use crate::latency::Latency;
-use crate::plan::Scenario;
 use crate::spread::Recipients;
 use crate::tally::Tally;
 use crate::units;
@@ -17,22 +16,20 @@ pub fn distributions<'a>(
     between: &'a Tally,
     trial: &'a Tally,
     recipients: &'a Recipients,
-    scenario: Scenario,
-) -> [(&'static str, &'a Latency); 12] {
+) -> [(&'static str, &'a Latency); 15] {
     let phases = &between.phases;
     let traffic = &trial.traffic;
-    let latency = match scenario {
-        Scenario::Broadcast { .. } => "deliver",
-        Scenario::Idle | Scenario::Echo(_) => "echo",
-    };
     [
         ("tcp connect", &phases.tcp),
         ("tls handshake", &phases.tls),
         ("upgrade", &phases.upgrade),
         ("first message", &phases.first_message),
         ("establish", &phases.establish),
-        (latency, &traffic.corrected),
-        ("  from sending", &traffic.uncorrected),
+        ("echo", &traffic.echo.corrected),
+        ("  from sending", &traffic.echo.uncorrected),
+        ("deliver", &traffic.deliver.corrected),
+        ("  from sending", &traffic.deliver.uncorrected),
+        ("ping", &traffic.ping.corrected),
         ("  schedule slip", &traffic.slip),
         ("first recipient", &recipients.first),
         ("half have it", &recipients.median),

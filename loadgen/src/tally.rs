@@ -71,10 +71,18 @@ pub struct Traffic {
     pub published: BTreeMap<u32, u64>,
     /// What became of the messages that came.
     pub audit: Audit,
-    /// From when a message should have been sent until it came.
-    pub corrected: Latency,
-    /// From when it was sent until it came. The difference to `corrected` is our own queueing.
-    pub uncorrected: Latency,
+    /// Messages that should have come, of those that have been settled.
+    pub expected: u64,
+    /// How long echoes took.
+    pub echo: Timing,
+    /// How long publications took to each of their recipients.
+    pub deliver: Timing,
+    /// How long our own pings took.
+    pub ping: Timing,
+    /// Our own pings.
+    pub pings_sent: u64,
+    /// The pongs to them.
+    pub pongs_heard: u64,
     /// How much later than intended messages were sent.
     pub slip: Latency,
     /// When publications reached their subscribers.
@@ -90,9 +98,29 @@ impl Traffic {
             *self.published.entry(*publisher).or_default() += sent;
         }
         self.audit += other.audit;
-        self.corrected.merge(&other.corrected);
-        self.uncorrected.merge(&other.uncorrected);
+        self.expected += other.expected;
+        self.echo.merge(&other.echo);
+        self.deliver.merge(&other.deliver);
+        self.ping.merge(&other.ping);
+        self.pings_sent += other.pings_sent;
+        self.pongs_heard += other.pongs_heard;
         self.slip.merge(&other.slip);
         self.spreads.merge(&other.spreads);
+    }
+}
+
+/// How long something took, from two beginnings.
+#[derive(Clone, Debug, Default)]
+pub struct Timing {
+    /// From when it should have been sent: a server that stalls is charged for all it kept waiting.
+    pub corrected: Latency,
+    /// From when it was sent. The difference is our own queueing.
+    pub uncorrected: Latency,
+}
+
+impl Timing {
+    fn merge(&mut self, other: &Self) {
+        self.corrected.merge(&other.corrected);
+        self.uncorrected.merge(&other.uncorrected);
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::charge::Charges;
 use crate::cost::Sample;
 use crate::fleet::{Halt, Ledger, Resized, Trial};
-use crate::plan::{Plan, Scenario};
+use crate::plan::Plan;
 use crate::slo::{Evidence, Judgement, Objective, State};
 use crate::units;
 use crate::watch::Seen;
@@ -165,7 +165,10 @@ fn sentence(exit: Exit, plan: &Plan, outcome: &Outcome, judgements: &[Judgement]
 fn promises(plan: &Plan) -> Vec<Objective> {
     let held = format!("connections.held >= {}", plan.conns);
     let mut promises = vec![held.as_str(), "closes.unexpected == 0"];
-    if plan.scenario != Scenario::Idle {
+    if plan.heartbeat.is_some() {
+        promises.push("heartbeat.missed == 0");
+    }
+    if !plan.cast.is_idle() {
         promises.extend([
             "deliver.loss == 0",
             "seq.dup == 0",
@@ -190,7 +193,7 @@ impl Validity {
             cpu_percent_max: trial.seen.busiest_percent,
             steal_permille: steal_permille(trial.begin.as_ref(), trial.end.as_ref()),
         };
-        found.judge_lag(plan.scenario, units::ns(gate.lag_max));
+        found.judge_lag(plan, units::ns(gate.lag_max));
         found.judge_cpu(trial.seen, gate.cpu_percent_max);
         if gate.is_co_located {
             found.notes.push("server and generator share this machine: a lower bound".to_owned());
@@ -201,16 +204,15 @@ impl Validity {
 
     /// Judges how late the loops came round. The hold is judged and not the ramp, in which a server
     /// on the same machine leaves the generator no CPU by design.
-    fn judge_lag(&mut self, scenario: Scenario, lag_max: u64) {
+    fn judge_lag(&mut self, plan: &Plan, lag_max: u64) {
         let is_late = |lag: &u64| *lag > lag_max;
         if let Some(lag) = self.lag_p99_ns.filter(is_late).map(units::time) {
             let lag = format!("loop lag p99 of {lag} in the hold, above {}", units::time(lag_max));
             // A lag spoils what is timed. Idle connections are not, they only have to be kept.
-            match scenario {
-                Scenario::Idle => {
-                    self.notes.push(format!("{lag}: noted only, as nothing is timed"));
-                }
-                _ => self.reasons.push(format!("{lag} (--max-self-lag)")),
+            if plan.cast.is_idle() {
+                self.notes.push(format!("{lag}: noted only, as nothing is timed"));
+            } else {
+                self.reasons.push(format!("{lag} (--max-self-lag)"));
             }
         }
         if let Some(lag) = self.ramp_lag_p99_ns.filter(is_late).map(units::time) {

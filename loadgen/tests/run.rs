@@ -59,8 +59,9 @@ fn the_cost_of_a_connection_is_known_on_linux() {
 
 #[test]
 fn every_echo_comes_back() {
-    let done =
-        run("--conns 20 --scenario echo --rate 50/s --hold 1s --payload 200 --allow-invalid");
+    let done = run(
+        "--conns 20 --scenario echo --arrivals constant --rate 50/s --hold 1s --payload 200 --allow-invalid",
+    );
     assert_eq!(done.exit, 0, "{}", done.complaint);
     is_sound(&done.json);
     let delivery = &done.json["delivery"];
@@ -73,8 +74,10 @@ fn every_echo_comes_back() {
 
 #[test]
 fn every_publication_reaches_every_subscriber() {
-    let done = run("--conns 50 --scenario broadcast --publishers 2 --publish-rate 20/s --hold 1s \
-         --allow-invalid --plain");
+    let done = run(
+        "--conns 50 --scenario broadcast --arrivals constant --publishers 2 --publish-rate 20/s --hold 1s \
+         --allow-invalid --plain",
+    );
     assert_eq!(done.exit, 0, "{}", done.complaint);
     is_sound(&done.json);
     let delivery = &done.json["delivery"];
@@ -94,8 +97,7 @@ fn every_publication_reaches_every_subscriber() {
 fn a_result_carries_everything_and_can_be_done_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("result.json");
-    let line =
-        "--conns 20 --scenario echo --rate 50/s --hold 1s --warmup 200ms --plain --tick 100ms";
+    let line = "--conns 20 --scenario echo --arrivals constant --rate 50/s --hold 1s --warmup 200ms --plain --tick 100ms";
     let more = ["--label", "of=a test", "--allow-invalid", "--json", path.to_str().unwrap()];
     let output = loadgen(line).args(more).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -120,8 +122,26 @@ fn a_result_carries_everything_and_can_be_done_again() {
 }
 
 #[test]
+fn a_mixture_does_each_part_and_pings_are_answered() {
+    let line = "--conns 40 --mix idle=2,echo=1,broadcast=1 --rate 20/s --publish-rate 10/s \
+         --arrivals constant --heartbeat 100ms --hold 1s --allow-invalid";
+    let done = run(line);
+    assert_eq!(done.exit, 0, "{}", done.complaint);
+    is_sound(&done.json);
+    let delivery = &done.json["delivery"];
+    // Ten echo twenty times, and one publishes ten times to ten.
+    assert_eq!((&delivery["published"], &delivery["received"]), (&210.into(), &300.into()));
+    assert_eq!((&delivery["expected"], &delivery["gap"]), (&300.into(), &0.into()));
+    let latency = &done.json["latency"];
+    for (name, n) in [("echo", 200), ("deliver", 100), ("last_recipient", 10), ("ping", 400)] {
+        assert_eq!(latency[name]["n"], n, "{name}");
+    }
+    assert_eq!(done.json["heartbeats"]["answered"], 400);
+}
+
+#[test]
 fn an_objective_decides_how_a_run_ends() {
-    let line = "--conns 40 --scenario echo --rate 50/s --hold 1s --plain --allow-invalid --slo";
+    let line = "--conns 40 --scenario echo --arrivals constant --rate 50/s --hold 1s --plain --allow-invalid --slo";
     for (slo, exit, state) in [
         ("echo.p99<=1m", 0, "held"),
         ("echo.p50<=1us", 1, "broken"),
@@ -179,7 +199,8 @@ fn faults_of_the_server_are_counted_exactly() {
     ];
     for (name, behaviour) in faults {
         let url = server(behaviour);
-        let line = "--conns 3 --scenario echo --rate 100/s --hold 500ms --drain 500ms";
+        let line =
+            "--conns 3 --scenario echo --arrivals constant --rate 100/s --hold 500ms --drain 500ms";
         let done = run(&format!("{line} --allow-invalid {url}"));
         is_sound(&done.json);
         assert_eq!(done.exit, i32::from(name != "foreign"), "{name}: {}", done.complaint);
@@ -199,7 +220,7 @@ fn a_connection_that_the_server_closes_breaks_the_run() {
             echo(message, out);
         }
     });
-    let line = "--conns 2 --scenario echo --rate 50/s --hold 500ms --drain 100ms --allow-invalid";
+    let line = "--conns 2 --scenario echo --arrivals constant --rate 50/s --hold 500ms --drain 100ms --allow-invalid";
     let done = run(&format!("{line} {url}"));
     is_sound(&done.json);
     assert_eq!(done.exit, 1, "{}", done.complaint);
@@ -237,6 +258,8 @@ fn what_cannot_be_done_has_an_exit_code_and_a_sentence() {
         ("--conns 4G".to_owned(), 2, "not a number"),
         ("--conns 0".to_owned(), 2, "--conns must be from 1"),
         ("--conns 2 --scenario broadcast --publishers 3".to_owned(), 2, "--publishers must be"),
+        ("--conns 2 --mix idle=1,sleep=1".to_owned(), 2, "--mix: `sleep` is not idle"),
+        ("--conns 2 --scenario none.toml".to_owned(), 2, "--scenario: none.toml: "),
         ("--conns 1M --threads 1 ws://127.0.0.1:1/".to_owned(), 3, "connections are not possible"),
         (format!("--conns 1 ws://{unused}/"), 5, "refused"),
         ("--conns 1 --ca /nowhere.pem wss://127.0.0.1:1/".to_owned(), 5, "refused"),

@@ -135,6 +135,18 @@ impl<S: Read + Write> Connection<S> {
         standing.map_or_else(Standing::Ended, |()| Standing::Quiet)
     }
 
+    /// Sends the ping that was due at `intended`, which it carries.
+    pub fn ping(&mut self, intended: Instant, scene: &mut Scene<'_>) -> Standing {
+        let sent_ns = scene.setting.ns(scene.setting.now()).to_le_bytes();
+        let intended_ns = scene.setting.ns(intended).to_le_bytes();
+        scene.tally.traffic.pings_sent += 1;
+        let said = self.client.ping(&[intended_ns, sent_ns].concat(), &mut scene.desk.pen);
+        let said = said.map_err(|trouble| self.ending(trouble));
+        let standing = said.and_then(|()| self.flush(scene));
+        scene.desk.pen.wire.clear();
+        standing.map_or_else(Standing::Ended, |()| Standing::Quiet)
+    }
+
     fn try_tend(
         &mut self,
         readiness: Readiness,
@@ -225,6 +237,7 @@ impl<S: Read + Write> Connection<S> {
                     scene.tally.traffic.pings += 1;
                     scene.tally.traffic.pongs += 1;
                 }
+                Some(Event::Pong(payload)) => hear_pong(&payload, scene),
                 Some(Event::Message(payload)) => self.hear(&payload, scene),
                 Some(Event::Closed(code)) => {
                     self.flush(scene)?;
@@ -276,6 +289,19 @@ impl<S: Read + Write> Connection<S> {
 
     fn ending<T: Into<Failure> + Into<Closure>>(&self, cause: T) -> Ending {
         if self.is_open() { Ending::Closed(cause.into()) } else { Ending::Failed(cause.into()) }
+    }
+}
+
+/// Times a pong, if it answers a ping of ours.
+fn hear_pong(payload: &[u8], scene: &mut Scene<'_>) {
+    let (&[intended, sent], &[]) = payload.as_chunks() else { return };
+    let (intended_ns, sent_ns) = (u64::from_le_bytes(intended), u64::from_le_bytes(sent));
+    let traffic = &mut scene.tally.traffic;
+    traffic.pongs_heard += 1;
+    if intended_ns >= scene.setting.ns(scene.timed_from) {
+        let now = scene.setting.now();
+        traffic.ping.corrected.record(scene.setting.since(intended_ns, now));
+        traffic.ping.uncorrected.record(scene.setting.since(sent_ns, now));
     }
 }
 

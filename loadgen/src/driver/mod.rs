@@ -28,9 +28,10 @@ use std::time::{Duration, Instant};
 use corecast::base::{Handler, Key, Origin, Readiness, Request, Slab};
 
 use self::connection::{Connection, Ending, Standing};
-use self::link::{Command, Report, Stage};
+use self::link::{Command, Published, Report, Stage};
 use self::orders::Task;
 use self::scene::{Desk, Scene, Setting};
+use self::talk::Talk;
 use crate::accounting::Failure;
 use crate::client::Client;
 use crate::plan::Plan;
@@ -64,6 +65,25 @@ pub struct Part {
     pub reports: Sender<Report>,
 }
 
+/// What should have come to connections that ended within a trial.
+#[derive(Debug, Default)]
+struct Departed {
+    /// To those of echoes.
+    expected: u64,
+    /// How many there were that others publish to: what those have sent is known at the end.
+    listeners: u64,
+}
+
+impl Departed {
+    fn add(&mut self, talk: &Talk) {
+        if talk.is_broadcast() {
+            self.listeners += 1;
+        } else {
+            self.expected += talk.account(&Published::new()).expected;
+        }
+    }
+}
+
 /// The connections of one thread.
 pub struct Driver<S> {
     part: Part,
@@ -76,8 +96,14 @@ pub struct Driver<S> {
     attempt: Option<Attempt>,
     /// Connections that have more to read.
     busy: Vec<Key>,
-    /// The messages of a trial, once it has begun.
-    schedule: Option<Schedule>,
+    /// The messages of a trial, once it has begun: a schedule for each part of the cast.
+    schedules: Vec<Schedule>,
+    /// The pings of a trial.
+    heartbeats: Option<Schedule>,
+    /// How many there were, and how many were answered.
+    pings_sent: u64,
+    pongs_heard: u64,
+    departed: Departed,
     stage: Stage,
     /// Messages that should have left before then are not timed.
     timed_from: Instant,
@@ -105,7 +131,11 @@ impl<S: Read + Write> Driver<S> {
             opening: VecDeque::new(),
             attempt: None,
             busy: Vec::new(),
-            schedule: None,
+            schedules: Vec::new(),
+            heartbeats: None,
+            pings_sent: 0,
+            pongs_heard: 0,
+            departed: Departed::default(),
             stage: Stage::Between,
             timed_from: now,
             order: 0,
@@ -132,8 +162,11 @@ impl<S: Read + Write> Driver<S> {
         let was_open = connection.is_open();
         let Self { part, desk, tally, timed_from, .. } = self;
         let setting = &part.setting;
+        let pinged = (tally.traffic.pings_sent, tally.traffic.pongs_heard);
         let standing =
             act(connection, &mut Scene { setting, desk, tally, timed_from: *timed_from });
+        self.pings_sent += tally.traffic.pings_sent - pinged.0;
+        self.pongs_heard += tally.traffic.pongs_heard - pinged.1;
         if connection.is_open() && !was_open {
             self.ramp.succeeded();
             self.open += 1;
@@ -155,6 +188,9 @@ impl<S: Read + Write> Driver<S> {
             (Ending::Closed(closure), _) => {
                 self.open -= 1;
                 self.tally.accounting.close(closure);
+                if let Some(talk) = connection.talk() {
+                    self.departed.add(talk);
+                }
                 self.ramp.vacate(connection.number() / self.part.plan.drivers);
             }
             (Ending::Failed(_), None) => unreachable!("what is not open is an attempt"),
@@ -191,17 +227,31 @@ impl<S: Read + Write> Driver<S> {
         }
     }
 
-    /// Sends the messages that are due.
+    /// Sends the messages and pings that are due.
     fn speak(&mut self, now: Instant) {
-        let next = |schedule: &mut Option<Schedule>| schedule.as_mut()?.next(now);
-        while let Some((key, intended)) = next(&mut self.schedule) {
+        while let Some((key, intended)) = self.next_message(now) {
             self.with(key, |connection, scene| connection.speak(intended, scene));
+        }
+        while let Some((key, intended)) = self.next_ping(now) {
+            self.with(key, |connection, scene| connection.ping(intended, scene));
         }
     }
 
-    /// When the next message is due.
+    fn next_message(&mut self, now: Instant) -> Option<(Key, Instant)> {
+        let Self { schedules, connections, .. } = self;
+        let lives = |key| connections.get(key).is_some();
+        schedules.iter_mut().find_map(|schedule| schedule.next(now, lives))
+    }
+
+    fn next_ping(&mut self, now: Instant) -> Option<(Key, Instant)> {
+        let Self { heartbeats, connections, .. } = self;
+        heartbeats.as_mut()?.next(now, |key| connections.get(key).is_some())
+    }
+
+    /// When the next message or ping is due.
     fn message_due(&self) -> Option<Instant> {
-        self.schedule.as_ref()?.deadline()
+        let schedules = self.schedules.iter().chain(&self.heartbeats);
+        schedules.filter_map(Schedule::deadline).min()
     }
 
     /// What connection `number` of this driver is called in the whole run.
@@ -249,7 +299,8 @@ impl<S: Read + Write> Handler for Driver<S> {
         if let Some(hand) = &mut self.part.hand {
             hand.taken();
         }
-        match Client::new(&self.part.setting.greeting, &mut self.desk.pen.random) {
+        let place = self.part.plan.cast.place(origin.via);
+        match Client::new(&self.part.setting.greeting, place.index, &mut self.desk.pen.random) {
             Ok(client) => {
                 let connection = Connection::new(stream, origin.via, client, attempt, now);
                 let key = self.connections.insert(connection);

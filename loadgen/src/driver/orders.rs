@@ -1,16 +1,17 @@
 //! What a driver does when it is told to, and how it knows that it has.
 
-use std::time::Instant;
-
-use corecast::base::Rng;
 use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use corecast::base::{Key, Rng};
 
 use super::connection::{Connection, Ending};
 use super::link::{Command, Deed, Published, Report, Stage};
-use super::talk::{Senders, Talk};
-use super::{Driver, REPORT_INTERVAL};
+use super::talk::{Account, Senders, Talk};
+use super::{Departed, Driver, REPORT_INTERVAL};
 use crate::accounting::{Closure, Failure};
-use crate::schedule::Schedule;
+use crate::schedule::{Arrivals, Schedule};
+use crate::units::Rate;
 
 /// What must have happened before the last command counts as done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,7 +43,10 @@ impl<S: Read + Write> Driver<S> {
                     self.stage = Stage::Drain;
                     self.task = Task::Hush;
                 }
-                Deed::Inquire(published) => self.missing = self.missing_of(&published),
+                Deed::Inquire(published) => {
+                    let unanswered = self.pings_unanswered();
+                    self.missing = self.account(&published).missing + unanswered;
+                }
                 Deed::Settle(published) => self.settle(&published),
                 Deed::Quit => self.quit(),
             }
@@ -111,40 +115,63 @@ impl<S: Read + Write> Driver<S> {
     /// Lets every open connection take part in the talk of a trial.
     fn listen(&mut self) {
         self.stage = Stage::Warmup;
-        let senders = Senders::of(self.part.plan.scenario);
+        (self.pings_sent, self.pongs_heard) = (0, 0);
         for key in self.connections.keys() {
             if let Some(connection) = self.connections.get_mut(key).filter(|it| it.is_open()) {
                 let number = connection.number();
-                connection.enter_trial(senders.map(|senders| Talk::new(number, senders)));
+                let place = self.part.plan.cast.place(number);
+                let senders = Senders::of(place.part.role);
+                connection
+                    .enter_trial(senders.map(|senders| Talk::new(number, place.rank, senders)));
             }
         }
     }
 
-    /// Makes the schedule of those that speak.
+    /// Makes the schedules of those that speak, and of the heartbeats.
     fn begin_to_speak(&mut self, from: Instant, until: Instant) {
         let plan = &self.part.plan;
-        let (Some(senders), Some(rate)) = (Senders::of(plan.scenario), plan.scenario.rate()) else {
-            return;
-        };
         let mut rng = Rng::new(plan.seed ^ u64::from(self.part.number));
-        let mut schedule = Schedule::new(rate.interval(), until);
-        for (key, connection) in self.connections.iter() {
-            if connection.talk().is_some() && senders.include(connection.number()) {
-                schedule.enter(key, from, &mut rng);
+        let mut schedule =
+            |interval, arrivals| Schedule::new(interval, arrivals, until, Rng::new(rng.next_u64()));
+        // A role that says nothing has a schedule that stays empty.
+        let rates = plan.cast.parts().iter().map(|part| part.role.rate());
+        let mut schedules: Vec<_> = rates
+            .map(|rate| schedule(rate.map_or(Duration::MAX, Rate::interval), plan.arrivals))
+            .collect();
+        let mut heartbeats = plan.heartbeat.map(|interval| schedule(interval, Arrivals::Constant));
+        for (key, connection) in self.connections.iter().filter(|(_, it)| it.is_open()) {
+            let place = plan.cast.place(connection.number());
+            let speaks = connection.talk().is_some_and(Talk::speaks);
+            if let Some(schedule) = schedules.get_mut(place.index).filter(|_| speaks) {
+                schedule.enter(key, from);
+            }
+            if let Some(heartbeats) = &mut heartbeats {
+                heartbeats.enter(key, from);
             }
         }
-        self.schedule = Some(schedule);
+        self.schedules = schedules;
+        self.heartbeats = heartbeats;
     }
 
-    fn missing_of(&self, published: &Published) -> u64 {
+    /// What should have come to all connections that are left.
+    fn account(&self, published: &Published) -> Account {
         let talks = self.connections.iter().filter_map(|(_, connection)| connection.talk());
-        talks.map(|talk| talk.missing(published)).sum()
+        talks.fold(Account::default(), |sum, talk| {
+            let Account { expected, missing } = talk.account(published);
+            Account { expected: sum.expected + expected, missing: sum.missing + missing }
+        })
     }
 
     fn settle(&mut self, published: &Published) {
-        self.schedule = None;
-        self.missing = self.missing_of(published);
-        self.tally.traffic.audit.lost += self.missing;
+        self.hush();
+        let account = self.account(published);
+        // Of those that the server ended, what came has been counted, and the rest is lost.
+        let of_each: u64 = published.values().sum();
+        let expected_of_departed = self.departed.listeners * of_each;
+        let traffic = &mut self.tally.traffic;
+        traffic.expected += account.expected + self.departed.expected + expected_of_departed;
+        traffic.audit.lost += account.missing;
+        self.departed = Departed::default();
         for key in self.connections.keys() {
             if let Some(connection) = self.connections.get_mut(key) {
                 connection.leave_trial();
@@ -156,9 +183,20 @@ impl<S: Read + Write> Driver<S> {
         self.missing = 0;
     }
 
+    /// Pings that wait for their pong. Those of connections that are no more wait in vain.
+    fn pings_unanswered(&self) -> u64 {
+        self.pings_sent.saturating_sub(self.pongs_heard)
+    }
+
+    /// Sends nothing more.
+    fn hush(&mut self) {
+        self.schedules.clear();
+        self.heartbeats = None;
+    }
+
     /// Closes everything. The streams close with a reset, so that no port is held any longer.
     fn quit(&mut self) {
-        self.schedule = None;
+        self.hush();
         for key in self.connections.keys() {
             self.close(key);
         }
@@ -167,7 +205,7 @@ impl<S: Read + Write> Driver<S> {
     }
 
     /// Closes one connection of our own accord.
-    fn close(&mut self, key: corecast::base::Key) {
+    fn close(&mut self, key: Key) {
         let is_open = self.connections.get(key).is_some_and(Connection::is_open);
         let ending = if is_open {
             Ending::Closed(Closure::Ours)

@@ -1,11 +1,11 @@
 //! What one connection says and hears during the hold.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::link::Published;
 use super::scene::Scene;
 use crate::audit::{Order, Sequence};
-use crate::plan::Scenario;
+use crate::cast::Role;
 use crate::stamp::{Reading, Stamp};
 
 /// Whose messages come to a connection.
@@ -13,56 +13,68 @@ use crate::stamp::{Reading, Stamp};
 pub enum Senders {
     /// Its own alone: an echo.
     Itself,
-    /// Those of the connections with the numbers below this: a broadcast.
+    /// So many publishers of its part: a broadcast.
     Publishers(u32),
 }
 
 impl Senders {
-    /// Who sends in `scenario`; nobody where connections idle.
-    pub const fn of(scenario: Scenario) -> Option<Self> {
-        match scenario {
-            Scenario::Idle => None,
-            Scenario::Echo(_) => Some(Self::Itself),
-            Scenario::Broadcast { publishers, .. } => Some(Self::Publishers(publishers)),
-        }
-    }
-
-    /// Whether connection `number` is to speak.
-    pub const fn include(self, number: u32) -> bool {
-        match self {
-            Self::Itself => true,
-            Self::Publishers(count) => number < count,
+    /// Who sends to a connection of `role`; nobody where it idles.
+    pub const fn of(role: Role) -> Option<Self> {
+        match role {
+            Role::Idle => None,
+            Role::Echo(_) => Some(Self::Itself),
+            Role::Broadcast { publishers, .. } => Some(Self::Publishers(publishers)),
         }
     }
 }
 
-/// One connection's part in the talk.
+/// One connection's part in the talk of a trial.
 #[derive(Debug)]
 pub struct Talk {
-    number: u32,
+    /// What it is called in what it sends: its number in the run, or among those that broadcast.
+    id: u32,
     sent: u64,
-    /// The number of the first sender; the others follow.
+    /// The first sender; the others follow.
     first: u32,
     heard: Box<[Sequence]>,
     is_broadcast: bool,
 }
 
+/// What should have come to a connection, and what of that has not.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Account {
+    /// Should have come.
+    pub expected: u64,
+    /// Has not.
+    pub missing: u64,
+}
+
 impl Talk {
-    /// The part of connection `number`.
-    pub fn new(number: u32, senders: Senders) -> Self {
-        let (first, count, is_broadcast) = match senders {
-            Senders::Itself => (number, 1, false),
-            Senders::Publishers(count) => (0, count as usize, true),
+    /// The part of connection `number`, which has the place `rank` among those that do the same.
+    pub fn new(number: u32, rank: u32, senders: Senders) -> Self {
+        let (id, first, count, is_broadcast) = match senders {
+            Senders::Itself => (number, number, 1, false),
+            Senders::Publishers(count) => (rank, 0, count as usize, true),
         };
         let heard = vec![Sequence::default(); count].into();
-        Self { number, sent: 0, first, heard, is_broadcast }
+        Self { id, sent: 0, first, heard, is_broadcast }
+    }
+
+    /// Whether others publish to it.
+    pub fn is_broadcast(&self) -> bool {
+        self.is_broadcast
+    }
+
+    /// Whether it sends.
+    pub fn speaks(&self) -> bool {
+        !self.is_broadcast || (self.id as usize) < self.heard.len()
     }
 
     /// Writes the next message, due at `intended`, to the desk.
     pub fn write(&mut self, intended: Instant, scene: &mut Scene<'_>) {
         let now = scene.setting.now();
         let stamp = Stamp {
-            connection: self.number,
+            connection: self.id,
             seq: self.sent,
             intended_ns: scene.setting.ns(intended),
             sent_ns: scene.setting.ns(now),
@@ -76,7 +88,7 @@ impl Talk {
             traffic.slip.record(now.saturating_duration_since(intended));
         }
         if self.is_broadcast {
-            *traffic.published.entry(self.number).or_default() += 1;
+            *traffic.published.entry(self.id).or_default() += 1;
         }
     }
 
@@ -101,20 +113,25 @@ impl Talk {
         }
         let now = setting.now();
         let corrected = setting.since(stamp.intended_ns, now);
-        traffic.corrected.record(corrected);
-        traffic.uncorrected.record(setting.since(stamp.sent_ns, now));
+        let timing = if self.is_broadcast { &mut traffic.deliver } else { &mut traffic.echo };
+        timing.corrected.record(corrected);
+        timing.uncorrected.record(setting.since(stamp.sent_ns, now));
         if self.is_broadcast {
             traffic.spreads.reached(stamp.connection, stamp.seq, corrected);
         }
     }
 
-    /// How many messages never came, if other connections have sent what `published` says.
-    pub fn missing(&self, published: &BTreeMap<u32, u64>) -> u64 {
+    /// What should have come by now, if other connections have sent what `published` says.
+    pub fn account(&self, published: &Published) -> Account {
         let sent = |sender| match sender {
-            _ if sender == self.number => self.sent,
+            _ if sender == self.id => self.sent,
             _ => published.get(&sender).copied().unwrap_or(0),
         };
-        (self.first..).zip(&self.heard).map(|(sender, heard)| heard.missing(sent(sender))).sum()
+        let senders = (self.first..).zip(&self.heard);
+        senders.fold(Account::default(), |account, (sender, heard)| Account {
+            expected: account.expected + sent(sender),
+            missing: account.missing + heard.missing(sent(sender)),
+        })
     }
 
     fn sequence(&mut self, sender: u32) -> Option<&mut Sequence> {
@@ -136,7 +153,7 @@ mod tests {
         let greeting = Greeting {
             tls: None,
             authority: "h".to_owned(),
-            path: "/".to_owned(),
+            paths: vec!["/".to_owned()],
             subprotocols: Vec::new(),
             headers: Vec::new(),
             limits: ws::Limits { message_bytes_max: 1_024, fragments_max: 1 },
@@ -166,22 +183,24 @@ mod tests {
     #[test]
     fn a_publication_is_missing_where_it_was_not_heard() {
         let senders = Senders::Publishers(2);
-        let mut publisher = Talk::new(1, senders);
-        let mut subscribers = [Talk::new(5, senders), Talk::new(6, senders)];
+        let mut publisher = Talk::new(40, 1, senders);
+        let mut subscribers = [Talk::new(50, 5, senders), Talk::new(60, 6, senders)];
+        assert_eq!((publisher.speaks(), subscribers[0].speaks()), (true, false));
         let tally = converse(&mut publisher, &mut subscribers, 3);
         assert_eq!(tally.traffic.published, [(1, 3)].into());
         assert_eq!(tally.traffic.audit.received, 6);
-        let missing = |talk: &Talk, sent| talk.missing(&[(0, 0), (1, sent)].into());
-        assert_eq!(missing(&subscribers[0], 3), 0);
-        assert_eq!(missing(&subscribers[1], 5), 2);
-        assert_eq!(publisher.missing(&BTreeMap::new()), 3, "its own never came back");
+        let account = |talk: &Talk, sent| talk.account(&[(0, 0), (1, sent)].into());
+        assert_eq!(account(&subscribers[0], 3), Account { expected: 3, missing: 0 });
+        assert_eq!(account(&subscribers[1], 5), Account { expected: 5, missing: 2 });
+        let own = publisher.account(&Published::new());
+        assert_eq!(own, Account { expected: 3, missing: 3 }, "its own never came back");
     }
 
     #[test]
     fn an_echo_of_somebody_else_is_damage() {
-        let mut speaker = Talk::new(1, Senders::Itself);
-        let tally = converse(&mut speaker, &mut [Talk::new(2, Senders::Itself)], 4);
+        let mut speaker = Talk::new(1, 0, Senders::Itself);
+        let tally = converse(&mut speaker, &mut [Talk::new(2, 1, Senders::Itself)], 4);
         assert_eq!((tally.traffic.audit.received, tally.traffic.audit.damaged), (0, 4));
-        assert_eq!(speaker.missing(&BTreeMap::new()), 4);
+        assert_eq!(speaker.account(&Published::new()).missing, 4);
     }
 }

@@ -148,14 +148,15 @@ struct World {
 
 impl World {
     fn new(line: &str, seed: u64, misfits: u64) -> Self {
-        let line = format!("loadgen --threads 1 --hold 1s --seed {seed:x} {line}");
+        let line =
+            format!("loadgen --threads 1 --arrivals constant --hold 1s --seed {seed:x} {line}");
         let args = Cli::try_parse_from(line.split_whitespace()).unwrap().run.unwrap();
         let files = Limit { before: 20_000, now: 20_000 };
         let plan = Arc::new(Plan::new(&args, files, || seed).unwrap());
         let greeting = Greeting {
             tls: None,
             authority: "h".to_owned(),
-            path: "/".to_owned(),
+            paths: vec!["/".to_owned()],
             subprotocols: Vec::new(),
             headers: Vec::new(),
             limits: ws::Limits { message_bytes_max: 1_024, fragments_max: 1 },
@@ -289,7 +290,7 @@ fn every_message_of_good_servers_comes_back() {
     let traffic = &books.trial.traffic;
     assert_eq!(traffic.sent, 20 * 10, "by the schedule, however late the loop comes round");
     assert_eq!((traffic.audit.received, traffic.audit.lost), (traffic.sent, 0));
-    assert!(traffic.corrected.mean() >= traffic.uncorrected.mean());
+    assert!(traffic.echo.corrected.mean() >= traffic.echo.uncorrected.mean());
 }
 
 #[test]

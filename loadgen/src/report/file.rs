@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::Findings;
+use crate::cast::Part;
 use crate::latency::Latency;
-use crate::plan::Scenario;
 use crate::ramp::Pace;
 use crate::result::{
-    Attempts, Delivery, Distribution, Document, Ending, Heartbeats, Origin, Phase, PlanSheet,
-    SCHEMA, ScenarioSheet, ServerSheet, Spread, Tool,
+    Attempts, Delivery, Distribution, Document, Ending, Heartbeats, Origin, PartSheet, Phase,
+    PlanSheet, SCHEMA, ScenarioSheet, ServerSheet, Spread, Tool,
 };
 use crate::units;
 use crate::verdict::Outcome;
@@ -49,19 +49,15 @@ fn server(findings: &Findings<'_>) -> ServerSheet {
 
 fn plan(findings: &Findings<'_>) -> PlanSheet {
     let Findings { plan, outcome, .. } = findings;
-    let rate = plan.scenario.rate();
-    let publishers = match plan.scenario {
-        Scenario::Idle | Scenario::Echo(_) => None,
-        Scenario::Broadcast { publishers, .. } => Some(publishers),
-    };
     PlanSheet {
         url: findings.url.to_owned(),
         conns: plan.conns,
         scenario: ScenarioSheet {
-            name: plan.scenario.name().to_owned(),
-            payload_bytes: rate.map(|_| plan.payload_len),
-            rate_per_second: rate.map(units::Rate::per_second),
-            publishers,
+            name: plan.cast.name().to_owned(),
+            payload_bytes: (!plan.cast.is_idle()).then_some(plan.payload_len),
+            arrivals: plan.arrivals.to_string(),
+            heartbeat_ns: plan.heartbeat.map(units::ns),
+            parts: plan.cast.parts().iter().map(part).collect(),
         },
         ramp: match plan.pace {
             Pace::Adaptive => "adaptive".to_owned(),
@@ -73,6 +69,16 @@ fn plan(findings: &Findings<'_>) -> PlanSheet {
         own_file_tables: plan.has_own_tables,
         source_addresses: findings.addresses,
         phases: phases(outcome),
+    }
+}
+
+fn part(part: &Part) -> PartSheet {
+    PartSheet {
+        does: part.role.name().to_owned(),
+        weight: part.weight,
+        rate_per_second: part.role.rate().map(units::Rate::per_second),
+        publishers: part.role.publishers(),
+        path: part.path.clone(),
     }
 }
 
@@ -115,10 +121,6 @@ fn latency(findings: &Findings<'_>) -> BTreeMap<String, Option<Distribution>> {
     let Outcome { resized, trial, ledger } = findings.outcome;
     let (phases, traffic) = (&resized.tally.phases, &trial.tally.traffic);
     let recipients = &trial.recipients;
-    let (corrected, uncorrected) = match findings.plan.scenario {
-        Scenario::Broadcast { .. } => ("deliver", "deliver_uncorrected"),
-        Scenario::Idle | Scenario::Echo(_) => ("echo", "echo_uncorrected"),
-    };
     let entry = |(name, co, latency): (&str, Origin, &Latency)| {
         (name.to_owned(), Distribution::new(latency, co))
     };
@@ -128,8 +130,12 @@ fn latency(findings: &Findings<'_>) -> BTreeMap<String, Option<Distribution>> {
         ("upgrade", Origin::ActualStart, &phases.upgrade),
         ("first_msg", Origin::ActualStart, &phases.first_message),
         ("establish", Origin::IntendedStart, &phases.establish),
-        (corrected, Origin::IntendedStart, &traffic.corrected),
-        (uncorrected, Origin::ActualStart, &traffic.uncorrected),
+        ("echo", Origin::IntendedStart, &traffic.echo.corrected),
+        ("echo_uncorrected", Origin::ActualStart, &traffic.echo.uncorrected),
+        ("deliver", Origin::IntendedStart, &traffic.deliver.corrected),
+        ("deliver_uncorrected", Origin::ActualStart, &traffic.deliver.uncorrected),
+        ("ping", Origin::IntendedStart, &traffic.ping.corrected),
+        ("ping_uncorrected", Origin::ActualStart, &traffic.ping.uncorrected),
         ("schedule_slip", Origin::IntendedStart, &traffic.slip),
         ("self_lag", Origin::IntendedStart, &trial.tally.lag),
         ("first_recipient", Origin::IntendedStart, &recipients.first),
@@ -139,7 +145,14 @@ fn latency(findings: &Findings<'_>) -> BTreeMap<String, Option<Distribution>> {
     ]
     .map(entry)
     .into();
-    if let Some(Some(timed)) = latency.get_mut(corrected) {
+    // The series knows echoes and deliveries together, so an interval is known of one kind alone.
+    let timed = ["echo", "deliver"].map(|name| latency.get(name).is_some_and(Option::is_some));
+    let name = match timed {
+        [true, false] => "echo",
+        [false, true] => "deliver",
+        _ => return latency,
+    };
+    if let Some(Some(timed)) = latency.get_mut(name) {
         let heat = &ledger.series.heat;
         let seed = findings.plan.seed;
         *timed = timed.clone().with_intervals(|quantile| heat.interval(quantile, seed));
@@ -151,9 +164,10 @@ fn delivery(findings: &Findings<'_>) -> Option<Delivery> {
     let trial = &findings.outcome.trial;
     let traffic = &trial.tally.traffic;
     let audit = &traffic.audit;
-    let is_broadcast = matches!(findings.plan.scenario, Scenario::Broadcast { .. });
+    let cast = &findings.plan.cast;
+    let is_broadcast = cast.publishers().is_some();
     let recipients = &trial.recipients;
-    (findings.plan.scenario != Scenario::Idle).then(|| Delivery {
+    (!cast.is_idle()).then(|| Delivery {
         published: traffic.sent,
         expected: trial.expected,
         received: audit.received,
@@ -170,5 +184,10 @@ fn delivery(findings: &Findings<'_>) -> Option<Delivery> {
 fn heartbeats(findings: &Findings<'_>) -> Heartbeats {
     let Outcome { resized, trial, .. } = findings.outcome;
     let (before, during) = (&resized.tally.traffic, &trial.tally.traffic);
-    Heartbeats { pings: before.pings + during.pings, pongs: before.pongs + during.pongs }
+    Heartbeats {
+        pings: before.pings + during.pings,
+        pongs: before.pongs + during.pongs,
+        sent: during.pings_sent,
+        answered: during.pongs_heard,
+    }
 }

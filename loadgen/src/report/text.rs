@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use super::Findings;
-use crate::plan::Scenario;
 use crate::slo::State;
 use crate::verdict::Outcome;
 use crate::{table, units};
@@ -22,8 +21,7 @@ pub fn page(findings: &Findings<'_>) -> String {
     lines.push(String::new());
     let Outcome { resized, trial, .. } = findings.outcome;
     let (between, tally) = (&resized.tally, &trial.tally);
-    let scenario = findings.plan.scenario;
-    lines.extend(table::rows(table::distributions(between, tally, &trial.recipients, scenario)));
+    lines.extend(table::rows(table::distributions(between, tally, &trial.recipients)));
     lines.push(String::new());
     lines.extend(objectives(findings));
     lines.extend(cost(findings));
@@ -46,16 +44,9 @@ fn remarks(findings: &Findings<'_>) -> Vec<String> {
 
 fn target(findings: &Findings<'_>) -> String {
     let Findings { plan, url, server_workers, addresses, .. } = findings;
-    let mut text = format!("{url}, {}", plan.scenario.name());
-    match plan.scenario {
-        Scenario::Idle => {}
-        Scenario::Echo(rate) => {
-            let _ = write!(text, " of {} bytes, {rate} a connection", plan.payload_len);
-        }
-        Scenario::Broadcast { publishers, rate } => {
-            let bytes = plan.payload_len;
-            let _ = write!(text, " of {bytes} bytes, {publishers} publishing {rate}");
-        }
+    let mut text = format!("{url}, {}", plan.cast);
+    if !plan.cast.is_idle() {
+        let _ = write!(text, ", {} bytes a message", plan.payload_len);
     }
     if let Some(workers) = server_workers {
         let _ = write!(text, "; its own server with {workers} workers");
@@ -105,9 +96,13 @@ fn traffic(findings: &Findings<'_>) -> Vec<String> {
     let trial = &findings.outcome.trial;
     let traffic = &trial.tally.traffic;
     let pongs = traffic.pongs;
-    let mut lines =
-        vec![titled("Heartbeats", &format!("{} pings answered in the hold", units::count(pongs)))];
-    if findings.plan.scenario == Scenario::Idle {
+    let mut heartbeats = format!("{} pings answered in the hold", units::count(pongs));
+    if traffic.pings_sent > 0 {
+        let (heard, sent) = (units::count(traffic.pongs_heard), units::count(traffic.pings_sent));
+        let _ = write!(heartbeats, "; {heard} of our {sent} were");
+    }
+    let mut lines = vec![titled("Heartbeats", &heartbeats)];
+    if findings.plan.cast.is_idle() {
         return lines;
     }
     let audit = &traffic.audit;

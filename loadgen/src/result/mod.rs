@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::distribution::{Distribution, Origin};
 pub use self::sheets::{
-    Attempts, Delivery, Ending, Heartbeats, Phase, PlanSheet, ScenarioSheet, ServerSheet, Spread,
-    Tool,
+    Attempts, Delivery, Ending, Heartbeats, PartSheet, Phase, PlanSheet, ScenarioSheet,
+    ServerSheet, Spread, Tool,
 };
 use crate::charge::Charges;
 use crate::host::Machine;

@@ -60,10 +60,30 @@ pub struct ScenarioSheet {
     pub name: String,
     /// Bytes of a message.
     pub payload_bytes: Option<usize>,
+    /// How messages follow each other: `constant` or `poisson`.
+    #[serde(default)]
+    pub arrivals: String,
+    /// How often each connection pings; unknown if it does not.
+    #[serde(default)]
+    pub heartbeat_ns: Option<u64>,
+    /// Who does what.
+    #[serde(default)]
+    pub parts: Vec<PartSheet>,
+}
+
+/// Connections that do the same.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct PartSheet {
+    /// `idle`, `echo` or `broadcast`.
+    pub does: String,
+    /// How many they are, beside the weights of the others.
+    pub weight: u64,
     /// Messages of each connection that sends.
     pub rate_per_second: Option<f64>,
     /// How many publish.
     pub publishers: Option<u32>,
+    /// Where they connect to, if not where the URL says.
+    pub path: Option<String>,
 }
 
 /// A phase of a run.
@@ -133,13 +153,19 @@ pub struct Spread {
     pub partial: u64,
 }
 
-/// The pings of the server.
+/// The pings of both sides.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Heartbeats {
     /// Pings that came.
     pub pings: u64,
     /// Our answers.
     pub pongs: u64,
+    /// Our own pings, if `--heartbeat` asked for them.
+    #[serde(default)]
+    pub sent: u64,
+    /// The server's answers to them.
+    #[serde(default)]
+    pub answered: u64,
 }
 
 /// What a run comes to.

@@ -37,6 +37,8 @@ pub enum Metric {
     SeqReorder,
     /// Messages that came with other bytes.
     PayloadCorrupt,
+    /// Our own pings that no pong came for.
+    HeartbeatMissed,
     /// User memory of the server for a connection.
     ServerRssPerConn,
     /// CPU time of the server in the hold, as a share of all cores.
@@ -60,8 +62,12 @@ pub enum Timed {
     FirstMessage,
     /// The same.
     Establish,
-    /// From when a message should have been sent until it came.
-    Message,
+    /// From when a message should have been sent until its echo came.
+    Echo,
+    /// From when a publication should have been sent until a recipient had it.
+    Deliver,
+    /// From when a ping of ours should have been sent until its pong came.
+    Ping,
     /// From when a publication should have been sent until its first recipient had it.
     FirstRecipient,
     /// The same for half of its recipients.
@@ -101,7 +107,7 @@ pub(super) struct Finding {
 }
 
 /// Metrics that have one name each.
-const NAMES: [(&str, Metric); 13] = [
+const NAMES: [(&str, Metric); 14] = [
     ("connect.success", Metric::ConnectSuccess),
     ("connections.held", Metric::ConnectionsHeld),
     ("closes.unexpected", Metric::ClosesUnexpected),
@@ -111,6 +117,7 @@ const NAMES: [(&str, Metric); 13] = [
     ("seq.dup", Metric::SeqDup),
     ("seq.reorder", Metric::SeqReorder),
     ("payload.corrupt", Metric::PayloadCorrupt),
+    ("heartbeat.missed", Metric::HeartbeatMissed),
     ("server.rss_per_conn", Metric::ServerRssPerConn),
     ("server.cpu", Metric::ServerCpu),
     ("server.rss_slope", Metric::ServerRssSlope),
@@ -118,14 +125,15 @@ const NAMES: [(&str, Metric); 13] = [
 ];
 
 /// Distributions by name, to be followed by `.p99`, `.max` or `.mean`.
-const TIMED: [(&str, Timed); 10] = [
+const TIMED: [(&str, Timed); 11] = [
     ("tcp", Timed::Tcp),
     ("tls", Timed::Tls),
     ("upgrade", Timed::Upgrade),
     ("first_msg", Timed::FirstMessage),
     ("establish", Timed::Establish),
-    ("echo", Timed::Message),
-    ("deliver", Timed::Message),
+    ("echo", Timed::Echo),
+    ("deliver", Timed::Deliver),
+    ("ping", Timed::Ping),
     ("first_recipient", Timed::FirstRecipient),
     ("median_recipient", Timed::MedianRecipient),
     ("last_recipient", Timed::LastRecipient),
@@ -238,6 +246,11 @@ impl Metric {
             Self::SeqDup => fault(audit.doubled, audit.received),
             Self::SeqReorder => fault(audit.reordered, audit.received),
             Self::PayloadCorrupt => fault(audit.damaged, audit.received),
+            Self::HeartbeatMissed => {
+                let traffic = &trial.tally.traffic;
+                let missed = traffic.pings_sent.saturating_sub(traffic.pongs_heard);
+                fault(missed, traffic.pings_sent)
+            }
             Self::ServerRssPerConn => known(charges.server_bytes_per_conn?, charges.connections),
             Self::ServerCpu => server_cpu(evidence),
             Self::ServerRssSlope => slope(evidence),
@@ -249,13 +262,16 @@ impl Metric {
 impl Timed {
     fn latency<'a>(self, evidence: &Evidence<'a>) -> &'a Latency {
         let phases = &evidence.resized.tally.phases;
+        let traffic = &evidence.trial.tally.traffic;
         match self {
             Self::Tcp => &phases.tcp,
             Self::Tls => &phases.tls,
             Self::Upgrade => &phases.upgrade,
             Self::FirstMessage => &phases.first_message,
             Self::Establish => &phases.establish,
-            Self::Message => &evidence.trial.tally.traffic.corrected,
+            Self::Echo => &traffic.echo.corrected,
+            Self::Deliver => &traffic.deliver.corrected,
+            Self::Ping => &traffic.ping.corrected,
             Self::FirstRecipient => &evidence.trial.recipients.first,
             Self::MedianRecipient => &evidence.trial.recipients.median,
             Self::LastRecipient => &evidence.trial.recipients.last,

@@ -1,0 +1,380 @@
+//! Who does what: the parts of a scenario, and which connection plays which.
+//!
+//! Parts are dealt by a pattern that repeats over the numbers of connections, so that a fleet of
+//! any size has the same mixture, also while it grows and shrinks.
+
+use std::fmt;
+use std::path::Path;
+
+use corecast::base::Rng;
+use serde::Deserialize;
+
+use crate::units::Rate;
+
+/// The most that a part may weigh: what a mixture needs to be told to a thousandth.
+const WEIGHTS_MAX: u64 = 10_000;
+
+/// The most publishers of a part: every recipient follows each of them.
+const PUBLISHERS_MAX: u32 = 1_000;
+
+/// What a connection does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Role {
+    /// It answers heartbeats.
+    Idle,
+    /// It sends messages that come back to it.
+    Echo(Rate),
+    /// It gets what some of its part publish.
+    Broadcast {
+        /// How many publish: the first ones of the part.
+        publishers: u32,
+        /// How often each of them does.
+        rate: Rate,
+    },
+}
+
+/// Some of the connections, which do the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// What they do.
+    pub role: Role,
+    /// How many they are, beside the weights of the others.
+    pub weight: u64,
+    /// Where they connect to, if not where the URL says.
+    pub path: Option<String>,
+}
+
+/// All parts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cast {
+    name: String,
+    parts: Vec<Part>,
+    /// For each place of the pattern: the part, and how many places before have the same.
+    pattern: Vec<(usize, u32)>,
+    /// How many places each part has.
+    places: Vec<u32>,
+}
+
+/// A connection's part, and its place in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The part.
+    pub part: &'a Part,
+    /// Which part it is.
+    pub index: usize,
+    /// How many connections with lower numbers have the same part.
+    pub rank: u32,
+}
+
+impl Role {
+    /// The name it has on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Echo(_) => "echo",
+            Self::Broadcast { .. } => "broadcast",
+        }
+    }
+
+    /// How often each of those that send does so.
+    pub const fn rate(self) -> Option<Rate> {
+        match self {
+            Self::Idle => None,
+            Self::Echo(rate) | Self::Broadcast { rate, .. } => Some(rate),
+        }
+    }
+
+    /// How many publish.
+    pub const fn publishers(self) -> Option<u32> {
+        match self {
+            Self::Broadcast { publishers, .. } => Some(publishers),
+            Self::Idle | Self::Echo(_) => None,
+        }
+    }
+
+    /// Where corecast serves it.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Idle | Self::Echo(_) => "/echo",
+            Self::Broadcast { .. } => "/topics/loadgen",
+        }
+    }
+}
+
+impl Part {
+    /// All connections in `role`.
+    pub const fn all(role: Role) -> Self {
+        Self { role, weight: 1, path: None }
+    }
+}
+
+impl Cast {
+    /// The cast of `parts`, dealt as `seed` says.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the parts.
+    pub fn new(name: &str, parts: Vec<Part>, seed: u64) -> Result<Self, String> {
+        let common = parts.iter().fold(0, |common, part| divisor(common, part.weight)).max(1);
+        let weights: Vec<u64> = parts.iter().map(|part| part.weight / common).collect();
+        let sum = weights.iter().fold(0, |sum: u64, weight| sum.saturating_add(*weight));
+        if !(1..=WEIGHTS_MAX).contains(&sum) {
+            return Err("the weights of a mixture add up to a number from 1 to 10,000".to_owned());
+        }
+        if parts.iter().filter(|part| part.role.publishers().is_some()).count() > 1 {
+            return Err("a mixture has one broadcast at most".to_owned());
+        }
+        let repeated = |(index, weight): (usize, &u64)| (0..*weight).map(move |_| index);
+        let mut indices: Vec<usize> = weights.iter().enumerate().flat_map(repeated).collect();
+        shuffle(&mut indices, seed);
+        let mut places = vec![0; parts.len()];
+        let deal = |index: usize| {
+            let place = places.get_mut(index).map_or(0, |count| {
+                *count += 1;
+                *count - 1
+            });
+            (index, place)
+        };
+        let pattern = indices.into_iter().map(deal).collect();
+        Ok(Self { name: name.to_owned(), parts, pattern, places })
+    }
+
+    /// The name of the scenario.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The parts.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// What connection `number` does.
+    pub fn place(&self, number: u32) -> Place<'_> {
+        let len = u32::try_from(self.pattern.len()).unwrap_or(u32::MAX);
+        let in_pattern = self.pattern.get((number % len) as usize);
+        let (index, before) = in_pattern.copied().expect("a remainder is within the pattern");
+        let (part, places) = self
+            .parts
+            .get(index)
+            .zip(self.places.get(index))
+            .expect("a pattern names its parts only");
+        Place { part, index, rank: number / len * places + before }
+    }
+
+    /// Whether nobody sends anything.
+    pub fn is_idle(&self) -> bool {
+        self.parts.iter().all(|part| part.role == Role::Idle)
+    }
+
+    /// How many publish, if there is a broadcast.
+    pub fn publishers(&self) -> Option<u32> {
+        self.parts.iter().find_map(|part| part.role.publishers())
+    }
+
+    /// How many of `conns` connections have part `index`.
+    pub fn count(&self, index: usize, conns: u32) -> u32 {
+        let len = u32::try_from(self.pattern.len()).unwrap_or(u32::MAX);
+        let places = self.places.get(index).copied().unwrap_or(0);
+        let rest = (0..conns % len).filter(|place| {
+            self.pattern.get(*place as usize).is_some_and(|(part, _)| *part == index)
+        });
+        conns / len * places + u32::try_from(rest.count()).unwrap_or(0)
+    }
+
+    /// Says what cannot be with `conns` connections.
+    pub fn check(&self, conns: u32) -> Result<(), String> {
+        for (index, part) in self.parts.iter().enumerate() {
+            let Some(publishers) = part.role.publishers() else { continue };
+            let most = self.count(index, conns).min(PUBLISHERS_MAX);
+            if !(1..=most).contains(&publishers) {
+                return Err(
+                    "from 1 to the number of connections that broadcast, and 1,000 at most"
+                        .to_owned(),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Cast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [only] = self.parts.as_slice() else {
+            f.write_str(&self.name)?;
+            for part in &self.parts {
+                write!(f, " {}={}", part.role.name(), part.weight)?;
+            }
+            return Ok(());
+        };
+        match only.role {
+            Role::Idle => f.write_str(&self.name),
+            Role::Echo(rate) => write!(f, "{}, {rate} a connection", self.name),
+            Role::Broadcast { publishers, rate } => {
+                write!(f, "{}, {publishers} publishing {rate}", self.name)
+            }
+        }
+    }
+}
+
+/// A mixture as a file tells it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    part: Vec<WrittenPart>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPart {
+    does: String,
+    weight: u64,
+    rate: Option<String>,
+    publishers: Option<u32>,
+    path: Option<String>,
+}
+
+/// Reads the mixture of a TOML file: tables `[[part]]` with `does`, `weight`, and `rate`,
+/// `publishers` and `path` where they are others than `usual` says for the role.
+///
+/// # Errors
+///
+/// The file, and what is wrong with it.
+pub fn read(
+    path: &Path,
+    usual: impl Fn(&str) -> Result<Role, String>,
+) -> Result<Vec<Part>, String> {
+    let in_file = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| in_file(&error))?;
+    let written: Written = toml::from_str(&text).map_err(|error| in_file(&error.message()))?;
+    let part = |written: WrittenPart| {
+        let rate = written.rate.map(|rate| rate.parse()).transpose()?;
+        let role = match usual(&written.does)? {
+            Role::Idle => Role::Idle,
+            Role::Echo(usual) => Role::Echo(rate.unwrap_or(usual)),
+            Role::Broadcast { publishers, rate: usual } => Role::Broadcast {
+                publishers: written.publishers.unwrap_or(publishers),
+                rate: rate.unwrap_or(usual),
+            },
+        };
+        Ok(Part { role, weight: written.weight, path: written.path })
+    };
+    let parts: Result<_, String> = written.part.into_iter().map(part).collect();
+    parts.map_err(|error| in_file(&error))
+}
+
+/// Reads a mixture such as `idle=80,echo=20`.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn parse(
+    text: &str,
+    usual: impl Fn(&str) -> Result<Role, String>,
+) -> Result<Vec<Part>, String> {
+    let part = |part: &str| {
+        let (name, weight) = part.split_once('=').ok_or("expected ROLE=WEIGHT,ROLE=WEIGHT")?;
+        let weight = weight.trim().parse().map_err(|_| format!("`{weight}` is no weight"))?;
+        Ok(Part { role: usual(name.trim())?, weight, path: None })
+    };
+    text.split(',').map(part).collect()
+}
+
+fn divisor(one: u64, other: u64) -> u64 {
+    if other == 0 { one } else { divisor(other, one % other) }
+}
+
+/// Deals the places anew (Fisher and Yates).
+fn shuffle(places: &mut [usize], seed: u64) {
+    let mut rng = Rng::new(seed);
+    for last in (1..places.len()).rev() {
+        let chosen = usize::try_from(rng.below(last as u64 + 1)).unwrap_or(last);
+        places.swap(last, chosen);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usual(name: &str) -> Result<Role, String> {
+        let rate: Rate = "2/s".parse()?;
+        match name {
+            "idle" => Ok(Role::Idle),
+            "echo" => Ok(Role::Echo(rate)),
+            "broadcast" => Ok(Role::Broadcast { publishers: 2, rate }),
+            _ => Err(format!("`{name}` is no role")),
+        }
+    }
+
+    fn cast(text: &str) -> Cast {
+        Cast::new("mix", parse(text, usual).unwrap(), 7).unwrap()
+    }
+
+    #[test]
+    fn a_mixture_is_the_same_at_every_size() {
+        let cast = cast("idle=80,echo=15,broadcast=5");
+        for conns in [20, 1_000, 20_000] {
+            let counts = [0, 1, 2].map(|index| cast.count(index, conns));
+            assert_eq!(counts, [conns / 5 * 4, conns / 20 * 3, conns / 20]);
+        }
+        assert_eq!(cast.to_string(), "mix idle=80 echo=15 broadcast=5");
+    }
+
+    #[test]
+    fn ranks_count_the_connections_of_a_part() {
+        let cast = cast("idle=3,echo=2,broadcast=4");
+        let mut seen = [0; 3];
+        for number in 0..1_000 {
+            let place = cast.place(number);
+            assert_eq!(place.rank, seen[place.index], "connection {number}");
+            seen[place.index] += 1;
+            let counts = [0, 1, 2].map(|index| cast.count(index, number + 1));
+            assert_eq!(counts, seen);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_mixed_is_refused() {
+        for (text, complaint) in
+            [("idle", "ROLE=WEIGHT"), ("idle=much", "no weight"), ("sleep=1", "`sleep` is no role")]
+        {
+            let error = parse(text, usual).unwrap_err();
+            assert!(error.contains(complaint), "{text}: {error}");
+        }
+        for (text, complaint) in [
+            ("idle=0", "from 1 to 10,000"),
+            ("idle=9999,echo=20000", "from 1 to 10,000"),
+            ("broadcast=1,broadcast=2", "one broadcast"),
+        ] {
+            let error = Cast::new("mix", parse(text, usual).unwrap(), 7).unwrap_err();
+            assert!(error.contains(complaint), "{text}: {error}");
+        }
+        assert!(cast("idle=99,broadcast=1").check(100).is_err(), "one cannot be two publishers");
+        assert!(cast("idle=99,broadcast=1").check(200).is_ok());
+    }
+
+    #[test]
+    fn a_file_tells_what_differs_from_the_usual() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mix.toml");
+        let written = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            read(&path, usual)
+        };
+        let parts = written(
+            "[[part]]\ndoes = 'echo'\nweight = 3\nrate = '5/s'\n\
+             [[part]]\ndoes = 'broadcast'\nweight = 1\npublishers = 9\npath = '/topics/x'\n",
+        );
+        let parts = parts.unwrap();
+        assert_eq!(parts[0].role, Role::Echo("5/s".parse().unwrap()));
+        assert_eq!(
+            (parts[1].role.publishers(), parts[1].path.as_deref()),
+            (Some(9), Some("/topics/x"))
+        );
+        for text in ["[[part]]\ndoes = 'echo'", "[[part]]\ndoes='x'\nweight=1", "parts = []", "["] {
+            let error = written(text).unwrap_err();
+            assert!(error.contains("mix.toml: "), "{text}: {error}");
+        }
+    }
+}
