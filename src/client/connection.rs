@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The socket never blocks: all waiting is done in [`Connection::turn`], where other files can be
-//! waited for as well. Nothing is read while what was read has not been taken, and [`BACKLOG_BYTES_MAX`]
-//! says when to stop sending: so a peer that does not read costs no memory.
+//! waited for as well. Nothing is read while what was read has not been taken, and
+//! [`BACKLOG_BYTES_MAX`] says when to stop sending: so a peer that does not read costs no memory.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

@@ -17,8 +17,8 @@ const CHUNK_BYTES: usize = 16 * 1024;
 ///
 /// # Errors
 ///
-/// [`Failure::Truncated`] if the server's end may be somebody else's; [`Failure::Local`] if input or
-/// output fail; or why the connection broke.
+/// [`Failure::Truncated`] if the server's end may be somebody else's; [`Failure::Local`] if input
+/// or output fail; or why the connection broke.
 pub fn relay(
     mut connection: Connection,
     mut input: File,

@@ -127,8 +127,8 @@ impl WebSocket {
     ///
     /// # Errors
     ///
-    /// [`Failure::Frame`] if it broke the rules, which it is told; [`Failure::Abandoned`] if its end
-    /// of the connection came without a close.
+    /// [`Failure::Frame`] if it broke the rules, which it is told; [`Failure::Abandoned`] if its
+    /// end of the connection came without a close.
     pub fn hear(&mut self) -> Result<Option<Heard>, Failure> {
         loop {
             let (decoder, limits) = (&mut self.decoder, &self.limits);

@@ -58,7 +58,7 @@ impl TrustArguments {
         if let Some(path) = &self.ca {
             return Ok(trust::in_file(path)?);
         }
-        // The development authority vouches for nobody elsewhere, even if a local host is asked too.
+        // The development authority vouches for nobody elsewhere, not even beside a local host.
         let is_local = urls.iter().filter(|url| url.scheme.is_secure()).all(Url::is_local);
         let development = is_local.then(identity::development_authority).flatten();
         Ok(trust::system(development.as_deref())?)

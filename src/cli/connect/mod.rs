@@ -41,9 +41,9 @@ pub(super) struct Arguments {
     timeout: Duration,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 all went well; 1 something on this machine failed; 2 wrong \
-    usage; 3 no connection, or none any more; 4 TLS failed; 5 the server refused (HTTP 4xx or 5xx); \
-    6 the server broke its protocol.";
+const EXIT_CODES: &str = "Exit codes: 0 all went well; 1 something on this machine failed; \
+    2 wrong usage; 3 no connection, or none any more; 4 TLS failed; 5 the server refused \
+    (HTTP 4xx or 5xx); 6 the server broke its protocol.";
 
 /// Longer than any server thinks about an answer.
 const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
