@@ -12,6 +12,8 @@
 mod bodies;
 #[path = "support/corpus.rs"]
 mod corpus;
+#[path = "../src/ws/deflate/reference.rs"]
+mod rfc1951;
 #[path = "support/rfc6455.rs"]
 mod rfc6455;
 #[path = "support/rfc9112.rs"]
@@ -35,6 +37,11 @@ fn config_files_are_replayed() {
 }
 
 #[test]
+fn deflate_params_are_replayed() {
+    replay("deflate_params", bodies::deflate_params::run);
+}
+
+#[test]
 fn frame_headers_are_replayed() {
     replay("frame_header", bodies::frame_header::run);
 }
@@ -47,6 +54,11 @@ fn frame_streams_are_replayed() {
 #[test]
 fn http_heads_are_replayed() {
     replay("http_head", bodies::http_head::run);
+}
+
+#[test]
+fn inflating_is_replayed() {
+    replay("inflate", bodies::inflate::run);
 }
 
 #[test]

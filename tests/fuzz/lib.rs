@@ -3,6 +3,8 @@
 
 #[path = "bodies/mod.rs"]
 mod bodies;
+#[path = "../../src/ws/deflate/reference.rs"]
+mod rfc1951;
 #[path = "../support/rfc6455.rs"]
 mod rfc6455;
 #[path = "../support/rfc9112.rs"]
