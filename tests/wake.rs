@@ -15,6 +15,9 @@ use loom::thread;
 
 use sleep::Sleep;
 
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)] // in a test, a panic is the report
+#[path = "wake/mailbox.rs"]
+mod mailbox;
 #[path = "../src/worker/sleep.rs"]
 mod sleep;
 
