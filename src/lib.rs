@@ -58,7 +58,7 @@
 //! | [`worker`] | one core's world, and the way to the others | all above but the reactor |
 //! | [`push`] | the service that `corecast serve` runs | base, http, ws, names of hub and worker |
 //! | [`admin`] | metrics and health, on a thread of its own | base, http, worker's metrics |
-//! | [`config`] | as written, as meant | base, limits of worker |
+//! | [`config`] | as written, as meant | base, what TLS is told, limits of worker |
 //! | [`client`] | the other side: a small blocking client | base, http, tls, ws |
 //! | [`server`] | starts and joins the threads; the way in for users of the library | all |
 //!
