@@ -6,7 +6,8 @@
 //!      reserve ports, make pollers and the mesh    |----> worker-0     Reactor, Worker<V>
 //!      (before any thread, see `reactor::poll`),   |----> worker-1     Reactor, Worker<V>
 //!      then start threads, and wait until          |----> admin        Reactor, Admin
-//!      each of them listens                        '----> supervisor   who has ended, and why
+//!      each of them listens                        |----> certificates Renewal
+//!                                                  '----> supervisor   who has ended, and why
 //! ```
 //!
 //! Invariant: a server works with all of its threads, or ends. Whoever called
@@ -69,6 +70,7 @@
 
 mod crew;
 mod error;
+mod renewal;
 mod size;
 mod supervisor;
 mod watch;
@@ -85,14 +87,17 @@ use crossbeam_channel::{Sender, unbounded};
 use crate::hub::WorkerId;
 use crate::reactor::listener::{self, Reservation};
 use crate::reactor::usage::Gauge;
-use crate::tls::ServerConfig;
+use crate::tls::config::{Loaded, Sources};
+use crate::tls::{DefaultTimeProvider, ServerConfig};
 use crate::worker::mesh::Handle;
 use crate::worker::{Limits, Listener, Service};
 
 pub use error::ServerError;
+pub use renewal::Reloader;
 pub use size::Size;
 
 use crew::{AdminDesk, Crew};
+use renewal::{Renewal, Renewed};
 use supervisor::{Notice, Supervisor};
 use watch::Watch;
 
@@ -100,6 +105,8 @@ use watch::Watch;
 #[derive(Clone, Debug)]
 pub struct Server {
     listeners: Vec<(String, Listener)>,
+    renewed: Vec<Renewed>,
+    watches_certificates: bool,
     workers: Option<NonZeroUsize>,
     connections: Option<u64>,
     limits: Limits,
@@ -113,6 +120,8 @@ impl Server {
     pub fn builder() -> Self {
         Self {
             listeners: Vec::new(),
+            renewed: Vec::new(),
+            watches_certificates: true,
             workers: None,
             connections: None,
             limits: Limits::default(),
@@ -135,6 +144,22 @@ impl Server {
     /// Serves on `address` what `listener` offers.
     pub fn listen_as(mut self, address: impl Into<String>, listener: Listener) -> Self {
         self.listeners.push((address.into(), listener));
+        self
+    }
+
+    /// Keeps the TLS of the listener that was added last, which is told what has been `loaded` from
+    /// `sources`, as it is there: reads it again when the files change, when a certificate that we
+    /// make ourselves is about to end, and when [`Reloader::reload`] says so.
+    pub fn renewed_from(mut self, sources: Sources, loaded: Loaded) -> Self {
+        if let Some(listener) = self.listeners.len().checked_sub(1) {
+            self.renewed.push(Renewed { listener, sources, loaded });
+        }
+        self
+    }
+
+    /// Whether files of certificates are looked at now and then, as they are if nothing is said.
+    pub fn watch_certificates(mut self, watches: bool) -> Self {
+        self.watches_certificates = watches;
         self
     }
 
@@ -213,23 +238,42 @@ impl Server {
         let admin = admin_port.map(|port| AdminDesk::new(port, crew.metrics())).transpose()?;
         let handle = crew.handle();
         let (notices, heard) = unbounded();
+        let (orders, ordered) = unbounded();
+        let reloader = Reloader::new(orders);
+        let renewal = self.renewal(&ports, handle.clone());
         let mut supervisor = Supervisor::new(heard, handle.clone(), self.drain_timeout);
         let limits = self.limits;
         supervisor.watch = self.memory.map(|gauge| Watch::new(gauge, limits, handle.clone()));
         let begin = || {
             supervisor.await_listening(crew.start(&ports, &notices, service)?)?;
             supervisor.admin = admin.map(|desk| desk.start(&notices)).transpose()?;
+            supervisor.reloader = Some(reloader.clone());
+            if let Some(renewal) = renewal {
+                let renewal = renewal.telling(supervisor.admin.clone());
+                crew::spawn("certificates", move || renewal.run(&ordered))?;
+            }
             crew::spawn("supervisor", move || supervisor.run())
         };
         // Nobody but us would tell those that have started already.
         let supervisor = begin().inspect_err(|_| handle.drain(Duration::ZERO))?;
         let stopper = Stopper(notices);
-        Ok(Running { addresses, admin_address, size, handle, stopper, supervisor })
+        Ok(Running { addresses, admin_address, size, handle, stopper, reloader, supervisor })
     }
 
     /// Takes the ports for this process.
     fn reserve(&self) -> Result<Vec<Reservation>, ServerError> {
         self.listeners.iter().map(|(address, _)| reserve(address)).collect()
+    }
+
+    /// What keeps the certificates as they are in their files, if there are any to keep.
+    fn renewal(&self, ports: &[Reservation], handle: Handle) -> Option<Renewal> {
+        let address = |renewed: &Renewed| {
+            let port = ports.get(renewed.listener)?;
+            Some((renewed.clone(), port.address().to_string()))
+        };
+        let renewed: Vec<_> = self.renewed.iter().filter_map(address).collect();
+        let (clock, watches) = (Arc::new(DefaultTimeProvider), self.watches_certificates);
+        (!renewed.is_empty()).then(|| Renewal::new(renewed, handle, clock, watches))
     }
 
     fn reserve_admin(&self) -> Result<Option<Reservation>, ServerError> {
@@ -256,6 +300,7 @@ pub struct Running {
     size: Size,
     handle: Handle,
     stopper: Stopper,
+    reloader: Reloader,
     supervisor: JoinHandle<Result<(), ServerError>>,
 }
 
@@ -283,6 +328,11 @@ impl Running {
     /// What stops the server from other threads.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
+    }
+
+    /// What makes the server read its certificates again, from other threads.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Takes nobody new, tells everybody to go (1001), and ends when all have gone or time is up.

@@ -6,6 +6,8 @@
 #![allow(clippy::disallowed_methods)] // threads and clocks of a test are its own
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test that panics has failed
 
+#[path = "support/authority.rs"]
+mod authority;
 #[path = "support/client.rs"]
 mod client;
 #[path = "support/house.rs"]
@@ -15,6 +17,8 @@ mod program;
 
 #[path = "e2e/broadcast.rs"]
 mod broadcast;
+#[path = "e2e/certificates.rs"]
+mod certificates;
 #[path = "e2e/drain.rs"]
 mod drain;
 #[path = "e2e/echo.rs"]

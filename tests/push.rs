@@ -47,6 +47,7 @@ impl Server {
         let settings = Settings {
             subprotocols: vec!["v2".into(), "v1".into()],
             publish_key: Some(PublishKey::new(KEY)),
+            publish_identities: Vec::new(),
             publishers,
         };
         let (mut ends, _) = mesh(vec![Arc::new(Nobody)]);

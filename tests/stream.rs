@@ -35,7 +35,7 @@ impl Service for Subject {
 
     fn message(&mut self, _: Key, _: Message<'_>, _: &mut Context<'_, ()>) {}
 
-    fn connected(&mut self, caller: &Caller, cx: &mut Context<'_, ()>) -> Option<()> {
+    fn connected(&mut self, caller: &Caller<'_>, cx: &mut Context<'_, ()>) -> Option<()> {
         if caller.peer.address.port() == UNWANTED {
             return None;
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::ArgPredicate;
 use clap::{Args, Parser, Subcommand};
 
+use crate::manual::{Completions, Man};
 use crate::ramp::{Pace, Shape};
 use crate::schedule::Arrivals;
 use crate::slo::Objective;
@@ -76,6 +77,10 @@ pub enum Command {
     /// Serves as the subject of a measurement, until standard input ends
     #[command(hide = true)]
     Serve(ServeArgs),
+    /// Write the completions of a shell to standard output
+    Completions(Completions),
+    /// Write the manual page to standard output, or one for each command to a directory
+    Man(Man),
 }
 
 /// What a run is to be.

@@ -29,6 +29,7 @@ mod fleet;
 mod heat;
 mod host;
 mod latency;
+mod manual;
 mod plan;
 mod ports;
 mod proc;
@@ -71,6 +72,8 @@ fn main() -> ExitCode {
     let exit = match (cli.command, cli.run) {
         (Some(Command::Serve(args)), _) => serve(&args),
         (Some(Command::Run(args)), _) => run(&args),
+        (Some(Command::Completions(args)), _) => written(manual::completions(&args)),
+        (Some(Command::Man(args)), _) => written(manual::man(&args)),
         (None, Some(args)) => run(&args),
         (None, None) => Cli::command()
             .error(
@@ -87,6 +90,17 @@ fn run(args: &RunArgs) -> Exit {
         log::error!("{refusal}");
         refusal.exit
     })
+}
+
+/// What becomes of something that was only to be written.
+fn written(result: Result<(), String>) -> Exit {
+    result.map_or_else(
+        |error| {
+            log::error!("{error}");
+            Exit::Preflight
+        },
+        |()| Exit::Held,
+    )
 }
 
 fn serve(args: &ServeArgs) -> Exit {

@@ -126,6 +126,7 @@ pub fn serve(args: &ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
     let settings = Arc::new(Settings {
         subprotocols: Vec::new(),
         publish_key: None,
+        publish_identities: Vec::new(),
         publishers: Publishers::Locals,
     });
     let running = server.start(move |_| Push::new(Arc::clone(&settings)))?;

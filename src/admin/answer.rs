@@ -18,9 +18,16 @@ pub(super) enum Health {
 }
 
 /// The answer to the request of `head`.
-pub(super) fn answer(head: &RequestHead, health: Health, metrics: &[Arc<Metrics>]) -> Response {
+///
+/// What the workers count is followed by what `more` appends.
+pub(super) fn answer(
+    head: &RequestHead,
+    health: Health,
+    metrics: &[Arc<Metrics>],
+    more: impl Fn(&mut String),
+) -> Response {
     let found = match (head.path(), health) {
-        ("/metrics", _) => exposition(metrics),
+        ("/metrics", _) => exposition(metrics, more),
         ("/health/live", _) => Response::text(Status::OK, "live\n"),
         ("/health/ready", Health::Ready) => Response::text(Status::OK, "ready\n"),
         ("/health/ready", Health::Draining) => Response::text(Status::UNAVAILABLE, "draining\n"),
@@ -36,10 +43,12 @@ pub(super) fn answer(head: &RequestHead, health: Health, metrics: &[Arc<Metrics>
     }
 }
 
-fn exposition(metrics: &[Arc<Metrics>]) -> Response {
+fn exposition(metrics: &[Arc<Metrics>], more: impl Fn(&mut String)) -> Response {
+    let mut page = metrics::encode_prometheus(metrics);
+    more(&mut page);
     Response {
         status: Status::OK,
         headers: vec![("Content-Type", EXPOSITION.into())],
-        body: metrics::encode_prometheus(metrics).into_bytes().into(),
+        body: page.into_bytes().into(),
     }
 }

@@ -13,6 +13,7 @@
 //! whatever its peer does; and there are never more than a fixed number of them.
 
 mod answer;
+mod certificates;
 mod exchange;
 
 use std::mem;
@@ -24,7 +25,10 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crate::base::{Handler, Key, Origin, Readiness, Request, Slab, Stream, Wake};
 use crate::worker::metrics::Metrics;
 
+pub use certificates::Certificates;
+
 use answer::Health;
+use certificates::Told;
 use exchange::{Exchange, Progress};
 
 /// Connections at once: a scraper or two, the probes of a platform and a person who looks.
@@ -41,6 +45,7 @@ pub struct Admin<S> {
     ready: Vec<Key>,
     orders: Receiver<Order>,
     metrics: Arc<[Arc<Metrics>]>,
+    certificates: Told,
     health: Health,
     is_leaving: bool,
 }
@@ -53,8 +58,10 @@ pub struct Remote {
 }
 
 /// A change that concerns the control plane.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Order {
+    /// The certificates are these now.
+    Tell(Vec<Certificates>),
     /// The workers take nobody new any more.
     Drain,
     /// The process ends.
@@ -62,6 +69,11 @@ enum Order {
 }
 
 impl Remote {
+    /// From now on tells of these certificates.
+    pub fn tell(&self, certificates: Vec<Certificates>) {
+        self.order(Order::Tell(certificates));
+    }
+
     /// From now on says that the server is not ready.
     pub fn drain(&self) {
         self.order(Order::Drain);
@@ -89,15 +101,17 @@ impl<S: Stream> Admin<S> {
             ready: Vec::new(),
             orders,
             metrics,
+            certificates: Told::default(),
             health: Health::Ready,
             is_leaving: false,
         };
         (admin, Remote { orders: sender, waker })
     }
 
-    fn obey(&mut self) {
+    fn obey(&mut self, now: Instant) {
         for order in self.orders.try_iter() {
             match order {
+                Order::Tell(certificates) => self.certificates = Told::new(certificates, now),
                 Order::Drain => self.health = Health::Draining,
                 Order::Leave => self.is_leaving = true,
             }
@@ -113,10 +127,11 @@ impl<S: Stream> Admin<S> {
         }
     }
 
-    fn progress(&mut self) {
+    fn progress(&mut self, now: Instant) {
         for key in mem::take(&mut self.ready) {
             let Some(exchange) = self.exchanges.get_mut(key) else { continue };
-            let answer = |head: &_| answer::answer(head, self.health, &self.metrics);
+            let more = |page: &mut String| self.certificates.encode(now, page);
+            let answer = |head: &_| answer::answer(head, self.health, &self.metrics, more);
             if exchange.progress(answer) == Progress::Over {
                 self.exchanges.remove(key);
             }
@@ -139,8 +154,8 @@ impl<S: Stream> Handler for Admin<S> {
     }
 
     fn turn(&mut self, now: Instant) {
-        self.obey();
-        self.progress();
+        self.obey(now);
+        self.progress(now);
         self.expire(now);
         debug_assert!(self.exchanges.len() <= EXCHANGES_MAX);
     }

@@ -2,27 +2,19 @@
 //! once and kept in the user's state directory.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use corecast::config::Certificate;
-use corecast::tls::config::{self, server_config};
-use corecast::tls::{ServerConfig, pki};
+use corecast::config::Security;
+use corecast::tls::config::{Certificates, Loaded, Sources};
+use corecast::tls::{DefaultTimeProvider, pki};
 
-use super::Failure;
+use super::{Failure, now};
 
-/// What proves the server's name, by where it comes from: listeners with the same certificate
-/// share what is made of it.
+/// What proves the server's names on its listeners.
 #[derive(Default)]
 pub(super) struct Identities {
-    found: Vec<(Certificate, Identity)>,
-}
-
-/// What proves the server's name on some listeners.
-struct Identity {
-    tls: Arc<ServerConfig>,
-    origin: Origin,
+    origins: Vec<Origin>,
 }
 
 /// Where a certificate comes from.
@@ -44,41 +36,52 @@ pub(super) enum Origin {
 }
 
 impl Identities {
-    /// What TLS is told where `certificate` proves the server's name.
-    pub(super) fn find(&mut self, certificate: &Certificate) -> Result<Arc<ServerConfig>, Failure> {
-        if let Some((_, identity)) = self.found.iter().find(|(known, _)| known == certificate) {
-            return Ok(Arc::clone(&identity.tls));
+    /// Reads what a listener's TLS is made of; each has tickets of its own.
+    pub(super) fn find(&mut self, security: &Security) -> Result<(Sources, Loaded), Failure> {
+        let Security { certificates, ocsp, clients } = security.clone();
+        let certificates = if certificates.is_empty() {
+            let directory = directory()?;
+            self.note(Origin::made(&directory)?);
+            Certificates::Development(directory)
+        } else {
+            for pair in &certificates {
+                self.note(Origin::Given { certificate: pair.chain.clone() });
+            }
+            Certificates::Files(certificates)
+        };
+        let sources = Sources { certificates, ocsp, clients };
+        let loaded = sources.load(Arc::new(DefaultTimeProvider), None)?;
+        for remark in &loaded.remarks {
+            log::warn!("{remark}");
         }
-        let identity = Identity::find(certificate)?;
-        let tls = Arc::clone(&identity.tls);
-        self.found.push((certificate.clone(), identity));
-        Ok(tls)
+        Ok((sources, loaded))
     }
 
     /// Where all of them come from.
     pub(super) fn into_origins(self) -> Vec<Origin> {
-        self.found.into_iter().map(|(_, identity)| identity.origin).collect()
+        self.origins
+    }
+
+    /// Notes where a certificate comes from, once.
+    fn note(&mut self, origin: Origin) {
+        if !self.origins.iter().any(|known| known.certificate() == origin.certificate()) {
+            self.origins.push(origin);
+        }
     }
 }
 
-impl Identity {
-    /// Reads what `certificate` says, or makes it.
-    fn find(certificate: &Certificate) -> Result<Self, Failure> {
-        match certificate {
-            Certificate::Files { chain, key } => {
-                let origin = Origin::Given { certificate: chain.clone() };
-                Self::new(config::Identity::read(chain, key)?, origin)
-            }
-            Certificate::Development => {
-                let made = pki::development(&directory()?, now())?;
-                let pki::Development { identity, authority, certificate, is_new } = made;
-                Self::new(identity, Origin::Made { authority, certificate, is_new })
-            }
-        }
+impl Origin {
+    /// The development certificate of `directory`, made if need be.
+    fn made(directory: &Path) -> Result<Self, Failure> {
+        let made = pki::development(directory, now())?;
+        let pki::Development { authority, certificate, is_new, .. } = made;
+        Ok(Self::Made { authority, certificate, is_new })
     }
 
-    fn new(identity: config::Identity, origin: Origin) -> Result<Self, Failure> {
-        Ok(Self { tls: server_config(identity)?, origin })
+    fn certificate(&self) -> &Path {
+        match self {
+            Self::Given { certificate } | Self::Made { certificate, .. } => certificate,
+        }
     }
 }
 
@@ -98,10 +101,4 @@ fn directory() -> Result<PathBuf, Failure> {
 /// Where the certificate of the development authority is, whether or not it has been made.
 pub(super) fn development_authority() -> Option<PathBuf> {
     Some(directory().ok()?.join("ca.pem"))
-}
-
-/// When a certificate that is made now begins to hold.
-#[allow(clippy::disallowed_methods)] // below here time is an argument
-fn now() -> SystemTime {
-    SystemTime::now()
 }

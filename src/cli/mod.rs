@@ -5,13 +5,17 @@
 //! those of `connect` go on from there.
 
 mod announcement;
+mod cert;
 mod connect;
 mod identity;
+mod manual;
 mod panics;
 mod serve;
 
 use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -37,9 +41,15 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve; the default command
-    Serve(serve::Arguments),
+    Serve(Box<serve::Arguments>),
+    /// Make, sign and show certificates
+    Cert(cert::Arguments),
     /// Connect to a server: bytes over TLS, requests, or messages of a WebSocket
     Connect(connect::Arguments),
+    /// Write the completions of a shell to standard output
+    Completions(manual::Completions),
+    /// Write the manual page to standard output, or one for each command to a directory
+    Man(manual::Man),
 }
 
 /// Why a command did not do what it was asked for.
@@ -121,8 +131,27 @@ pub(crate) fn run() -> Result<(), Failure> {
     begin_log();
     match line.command {
         None => serve::run(line.serve),
-        Some(Command::Serve(arguments)) => serve::run(arguments),
+        Some(Command::Serve(arguments)) => serve::run(*arguments),
+        Some(Command::Cert(arguments)) => cert::run(arguments),
         Some(Command::Connect(arguments)) => connect::run(&arguments),
+        Some(Command::Completions(arguments)) => manual::completions(&arguments),
+        Some(Command::Man(arguments)) => manual::man(&arguments),
+    }
+}
+
+/// What time it is. Below here it is an argument.
+#[allow(clippy::disallowed_methods)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Writes to standard output. Who stops reading it, as `head` does, has read enough.
+fn say(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::cannot("write to standard output", error))
+        }
+        _ => Ok(()),
     }
 }
 

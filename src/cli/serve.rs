@@ -12,7 +12,7 @@ use clap::Args;
 use corecast::config::{ClientPublish, Config, Kind, RawConfig, Workers};
 use corecast::push::{PublishKey, Publishers, Push, Settings};
 use corecast::reactor::signal::{Signal, Signals};
-use corecast::server::{Server, Stopper};
+use corecast::server::{Reloader, Server, Stopper};
 use corecast::worker::{Listener, Speech};
 
 use super::identity::{Identities, Origin};
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let settings = Arc::new(settings(&config));
     let running = server.start(move |_| Push::new(Arc::clone(&settings)))?;
     announcement::started(&config, &running, &origins);
-    obey(signals, running.stopper())?;
+    obey(signals, running.stopper(), running.reloader())?;
     running.join()?;
     log::info!("every connection has ended");
     Ok(())
@@ -79,17 +79,23 @@ fn read(path: &Path) -> Result<RawConfig, Failure> {
 
 /// The server that `config` wants, and where its certificates come from.
 fn server(config: &Config) -> Result<(Server, Vec<Origin>), Failure> {
-    let mut server = Server::builder().limits(config.limits).drain_timeout(config.drain_timeout);
+    let mut server = Server::builder()
+        .limits(config.limits)
+        .drain_timeout(config.drain_timeout)
+        .watch_certificates(config.watch_certificates);
     let mut identities = Identities::default();
     for listener in &config.listeners {
-        let offer = match &listener.kind {
-            Kind::Http => Listener::plain(),
-            Kind::Https(security) => Listener::tls(identities.find(&security.certificate)?),
-            Kind::StreamEcho(security) => {
-                Listener::tls(identities.find(&security.certificate)?).with_speech(Speech::Stream)
+        let address = listener.address.to_string();
+        server = match &listener.kind {
+            Kind::Http => server.listen(address),
+            Kind::Https(security) | Kind::StreamEcho(security) => {
+                let (sources, loaded) = identities.find(security)?;
+                let is_stream = matches!(listener.kind, Kind::StreamEcho(_));
+                let speech = if is_stream { Speech::Stream } else { Speech::Http };
+                let offer = Listener::tls(Arc::clone(&loaded.config)).with_speech(speech);
+                server.listen_as(address, offer).renewed_from(sources, loaded)
             }
         };
-        server = server.listen_as(listener.address.to_string(), offer);
     }
     if let Workers::Exactly(workers) = config.workers {
         server = server.workers(workers);
@@ -112,17 +118,22 @@ fn settings(config: &Config) -> Settings {
     Settings {
         subprotocols: config.subprotocols.clone(),
         publish_key: config.publish_key.as_ref().map(|key| PublishKey::new(key.as_str())),
+        publish_identities: config.publish_identities.clone(),
         publishers,
     }
 }
 
-/// Stops the server at the first signal that asks for an end, and the process at the second.
-fn obey(signals: Signals, stopper: Stopper) -> Result<(), Failure> {
+/// Stops the server at the first signal that asks for an end, and the process at the second; reads
+/// certificates again at SIGHUP.
+fn obey(signals: Signals, stopper: Stopper, reloader: Reloader) -> Result<(), Failure> {
     let work = move || {
         let mut is_draining = false;
         for signal in signals {
             match signal {
-                Signal::Hangup => log::info!("SIGHUP: there is nothing to read again"),
+                Signal::Hangup => {
+                    log::info!("SIGHUP: reading certificates again");
+                    reloader.reload();
+                }
                 Signal::Interrupt | Signal::Terminate if is_draining => {
                     log::warn!("told twice: leaving at once");
                     process::exit(1);

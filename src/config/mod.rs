@@ -18,7 +18,7 @@ mod rules;
 mod units;
 mod values;
 
-pub use checked::{Certificate, ClientPublish, Config, Kind, Listener, Security};
+pub use checked::{ClientPublish, Config, Kind, Listener, Security};
 pub use raw::{RawConfig, Written};
 pub use units::duration;
 pub use values::{PublishKey, Workers};
@@ -77,6 +77,20 @@ pub enum ConfigError {
         /// The key that it needs.
         missing: &'static str,
     },
+    /// A key that says more of what another one says, which was not given.
+    Lacks {
+        /// The key that was given.
+        given: &'static str,
+        /// The key that it needs.
+        missing: &'static str,
+    },
+    /// More or fewer keys than certificates.
+    Unpaired {
+        /// How many certificates there are.
+        certificates: usize,
+        /// How many keys.
+        keys: usize,
+    },
     /// A value that leaves no room for what another one allows.
     TooNarrow {
         /// The key whose value is too small.
@@ -110,6 +124,14 @@ impl fmt::Display for ConfigError {
             Self::Missing { given, missing } => {
                 write!(f, "{given} is given without {missing}; each needs the other")
             }
+            Self::Lacks { given, missing } => {
+                write!(f, "{given} means nothing without {missing}")
+            }
+            Self::Unpaired { certificates, keys } => write!(
+                f,
+                "tls-cert is given {certificates} times and tls-key {keys} times; \
+                 write one key for each certificate, in the same order"
+            ),
             Self::TooNarrow { narrow, wide } => {
                 write!(f, "{narrow} is too small for one message as large as {wide} allows")
             }

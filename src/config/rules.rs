@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::checked::KindName;
+use super::checked::{ClientAuthName, KindName};
 use super::raw::Written;
 use super::values::{PublishKey, Workers};
 use super::{ConfigError, units};
@@ -52,6 +52,39 @@ pub(super) const TLS_CERT: Rule<PathBuf> =
 
 pub(super) const TLS_KEY: Rule<PathBuf> =
     Rule { key: "tls-key", allowed: "write the name of a PEM file", read: path };
+
+pub(super) const TLS_OCSP: Rule<PathBuf> =
+    Rule { key: "tls-ocsp", allowed: "write the name of a file, once", read: path };
+
+pub(super) const CLIENT_CA: Rule<PathBuf> =
+    Rule { key: "client-ca", allowed: "write the name of a PEM file", read: path };
+
+pub(super) const CLIENT_CRL: Rule<PathBuf> =
+    Rule { key: "client-crl", allowed: "write the name of a file, once", read: path };
+
+pub(super) const CLIENT_AUTH: Rule<ClientAuthName> = Rule {
+    key: "client-auth",
+    allowed: "write off, request or require",
+    read: |text| match text {
+        "off" => Some(ClientAuthName::Off),
+        "request" => Some(ClientAuthName::Request),
+        "require" => Some(ClientAuthName::Require),
+        _ => None,
+    },
+};
+
+pub(super) const WATCH_CERTS: Rule<bool> =
+    Rule { key: "watch-certs", allowed: "write true or false", read: |text| text.parse().ok() };
+
+/// As long as a name of a host or a mailbox can be.
+pub(super) const PUBLISH_IDENTITY: Rule<String> = Rule {
+    key: "publish-identity",
+    allowed: "write a name as it is in a certificate, once, in 1 to 255 characters",
+    read: |text| {
+        between(1, 255, text.chars().count())?;
+        (!text.contains(char::is_control)).then(|| text.to_owned())
+    },
+};
 
 /// A set of workers is a bitmap of 256.
 pub(super) const WORKERS: Rule<Workers> = Rule {
@@ -213,6 +246,11 @@ mod tests {
         hold(&SUBPROTOCOL, &["chat.v1"], &["", "a b", "a,b", "\u{e4}"]);
         hold(&PUBLISH_KEY, &["0123456789abcdef"], &["0123456789abcde", "0123456789 abcdef"]);
         hold(&ALLOW_PUBLISH, &["true", "false"], &["yes", "", "1"]);
+        hold(&CLIENT_AUTH, &["off", "request", "require"], &["on", "", "Require"]);
+        hold(&CLIENT_CA, &["ca.pem"], &[""]);
+        hold(&WATCH_CERTS, &["true", "false"], &["on", ""]);
+        hold(&PUBLISH_IDENTITY, &["a", "spiffe://a/b", &"a".repeat(255)], &["", "a\nb"]);
+        hold(&PUBLISH_IDENTITY, &["ops@example"], &[&"a".repeat(256)]);
         hold(&ADMIN, &["off", "[::1]:9090"], &["on", "9090"]);
         hold(&DRAIN_TIMEOUT, &["0", "1h"], &["3601s", "soon"]);
         hold(&HEARTBEAT, &["1s", "1h"], &["999ms", "61m"]);

@@ -3,7 +3,8 @@
 //! Whoever can open a connection on this machine is trusted to publish, and nobody else without
 //! the key of the operator. A connection from loopback is not always somebody on this machine: a
 //! proxy forwards strangers, and a browser runs the pages of strangers. Both say so in the head of
-//! the request, and then are strangers.
+//! the request, and then are strangers. So does a browser that proves with a certificate who sits
+//! before it.
 
 use std::fmt;
 use std::hint;
@@ -103,6 +104,17 @@ fn is_local_origin(origin: &[u8]) -> bool {
     })
 }
 
+/// Whether a browser sends a request for a page of another site than the one it goes to.
+pub(super) fn is_page_of_another_site(head: &RequestHead) -> bool {
+    let is_ours = |origin: &[u8]| {
+        let site = origin.strip_prefix(b"https://");
+        site.is_some_and(|site| {
+            head.header("Host").is_some_and(|host| host.eq_ignore_ascii_case(site))
+        })
+    };
+    head.header("Origin").is_some_and(|origin| !is_ours(origin))
+}
+
 /// The token of `Authorization: Bearer TOKEN` (RFC 6750 §2.1).
 fn bearer(head: &RequestHead) -> Option<&[u8]> {
     let (scheme, token) = head.header("Authorization")?.split_at_checked("Bearer ".len())?;
@@ -176,6 +188,25 @@ mod tests {
         ];
         for (header, status) in rows {
             assert_eq!(post("127.0.0.1", header, None), status, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_told_by_its_origin() {
+        let rows = [
+            ("A: b", false),
+            ("Origin: https://a.example:8443", false),
+            ("Origin: https://A.example:8443", false),
+            ("Origin: http://a.example:8443", true),
+            ("Origin: https://a.example", true),
+            ("Origin: https://b.example:8443", true),
+            ("Origin: null", true),
+        ];
+        for (header, is_other) in rows {
+            let head = head(&format!(
+                "POST /topics/a HTTP/1.1\r\nHost: a.example:8443\r\n{header}\r\n\r\n"
+            ));
+            assert_eq!(is_page_of_another_site(&head), is_other, "{header}");
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Settings {
     pub subprotocols: Vec<String>,
     /// The bearer token that lets other machines publish by POST.
     pub publish_key: Option<PublishKey>,
+    /// The names in their certificates by which clients may publish, by POST and WebSocket.
+    pub publish_identities: Vec<String>,
     /// Which WebSocket clients may publish.
     pub publishers: Publishers,
 }
@@ -85,8 +87,8 @@ impl Push {
         // Whether it counts already is of no concern here: the answer waits until it does.
         match cx.subscribe(request.key, &topic) {
             Ok(_) => {
-                let may_publish =
-                    self.settings.publishers.admit(request.peer.address, request.head);
+                let may_publish = self.is_known_publisher(request)
+                    || self.settings.publishers.admit(request.peer.address, request.head);
                 Ok(Purpose::Topic { topic: cx.own_name(topic), may_publish })
             }
             Err(_) => Err(refuse(Status::UNAVAILABLE, "there are too many subscriptions")),
@@ -113,8 +115,7 @@ impl Push {
         request: &Incoming<'_>,
         cx: &mut Context<'_, Purpose>,
     ) -> Result<Response, Response> {
-        let key = self.settings.publish_key.as_ref();
-        access::check_post(request.peer.address, request.head, key)?;
+        self.check_publisher(request)?;
         cx.publish(topic, publication::message(request.head, request.body)?);
         Ok(publication::accepted(topic, request.body))
     }
@@ -126,11 +127,28 @@ impl Push {
                 Err(refuse(Status::BAD_REQUEST, "a body means nothing here"))
             }
             Wish::Publish(_) => {
-                let key = self.settings.publish_key.as_ref();
-                access::check_post(request.peer.address, request.head, key)?;
+                self.check_publisher(request)?;
                 publication::check_type(request.head)
             }
         }
+    }
+
+    /// Whether the sender of a body may publish it.
+    fn check_publisher(&self, request: &Incoming<'_>) -> Result<(), Response> {
+        if self.is_known_publisher(request) {
+            return Ok(());
+        }
+        let key = self.settings.publish_key.as_ref();
+        access::check_post(request.peer.address, request.head, key)
+    }
+
+    /// Whether the peer has proved to be somebody who may publish. A browser proves it for pages of
+    /// other sites too, so they do not count.
+    fn is_known_publisher(&self, request: &Incoming<'_>) -> bool {
+        let names = &self.settings.publish_identities;
+        let is_known =
+            request.identity.is_some_and(|identity| names.iter().any(|name| identity.is(name)));
+        is_known && !access::is_page_of_another_site(request.head)
     }
 
     fn answer(
@@ -173,8 +191,13 @@ impl Service for Push {
         self.answer(request, cx).unwrap_or_else(|refusal| refusal)
     }
 
-    fn connected(&mut self, caller: &Caller, cx: &mut Context<'_, Purpose>) -> Option<Purpose> {
-        log::info!("stream from {}: unauthorized", caller.peer.address);
+    fn connected(&mut self, caller: &Caller<'_>, cx: &mut Context<'_, Purpose>) -> Option<Purpose> {
+        match caller.identity {
+            Some(identity) => {
+                log::info!("stream from {}: authorized: {identity}", caller.peer.address);
+            }
+            None => log::info!("stream from {}: unauthorized", caller.peer.address),
+        }
         // The first bytes of an outbox find room; and who were too slow for them had its end.
         let _ = cx.write(caller.key, WELCOME);
         Some(Purpose::Echo)

@@ -7,8 +7,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use crate::admin::Remote;
 use crate::worker::mesh::Handle;
 
-use super::ServerError;
 use super::watch::{self, Watch};
+use super::{Reloader, ServerError};
 
 /// What the supervisor is told.
 #[derive(Debug)]
@@ -29,12 +29,14 @@ pub(super) struct Supervisor {
     handle: Handle,
     pub(super) admin: Option<Remote>,
     pub(super) watch: Option<Watch>,
+    pub(super) reloader: Option<Reloader>,
     drain_timeout: Duration,
 }
 
 impl Supervisor {
     pub(super) fn new(notices: Receiver<Notice>, handle: Handle, drain_timeout: Duration) -> Self {
-        Self { notices, working: 0, handle, admin: None, watch: None, drain_timeout }
+        let (admin, reloader, watch) = (None, None, None);
+        Self { notices, working: 0, handle, admin, watch, reloader, drain_timeout }
     }
 
     /// Waits until all of so many `workers` listen, or one of them fails.
@@ -78,6 +80,9 @@ impl Supervisor {
         self.handle.drain(Duration::ZERO);
         if let Some(admin) = &self.admin {
             admin.leave();
+        }
+        if let Some(reloader) = &self.reloader {
+            reloader.leave();
         }
     }
 

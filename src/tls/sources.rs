@@ -88,7 +88,7 @@ pub struct Authorities {
 }
 
 /// What has been made of [`Sources`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Loaded {
     /// What a server is told.
     pub config: Arc<ServerConfig>,
@@ -188,8 +188,7 @@ struct Loading {
 
 impl Loading {
     fn development(&mut self, directory: &Path) -> Result<(CertifiedKey, Shown), ConfigError> {
-        let made = pki::development(directory, self.now)
-            .map_err(|error| refused(&error.path, &error.error))?;
+        let made = pki::development(directory, self.now)?;
         let certified = self.certified(made.identity, &made.certificate, &made.certificate)?;
         self.due_at(certified.1.until - pki::RENEWAL);
         Ok(certified)

@@ -1,13 +1,14 @@
 //! Acting on what a peer said.
 
 use super::codecs;
-use super::connection::Marks;
+use super::connection::{Guest, Marks};
 use super::world::World;
-use super::{Caller, CloseReason, Context, Incoming, Service, Verdict, Worker};
+use super::{Caller, CloseReason, Context, Incoming, Peer, Service, Verdict, Worker};
 use crate::base::{Input, Key, Stream};
 use crate::http::{Method, RequestHead, Response, Status};
 use crate::hub::TopicName;
 use crate::session::{self, Action, Fault, Session, Upgrading};
+use crate::tls::Identity;
 use crate::ws::deflate::{Agreement, Deflated, Takeover};
 use crate::ws::handshake::{self, Upgrade};
 use crate::ws::{CloseFrame, Decoder, Event, Opcode, Role, encoder};
@@ -84,17 +85,13 @@ impl<S: Stream, V: Service> Worker<S, V> {
 
     /// Asks the service whether the body that `head` announces may come.
     fn announced(&mut self, key: Key, head: RequestHead) {
-        let Some(connection) = self.world.connections.get_mut(key) else { return };
-        let Session::Greeting(greeting) = &connection.session else { return };
-        let incoming = Incoming { key, head: &head, body: &[], peer: greeting.peer };
-        // An upgrade has no body, so this is the whole of it.
-        if handshake::is_upgrade(&head) {
-            self.world.metrics().requests_total.add(1);
-            return self.upgrade(&incoming);
-        }
-        if let Err(refusal) = self.service.expect(&incoming, &mut Context::new(&mut self.world)) {
-            self.world.metrics().requests_total.add(1);
-            return self.respond(&incoming, &refusal, true);
+        let Some((peer, identity)) = self.lend(key) else { return };
+        let incoming =
+            Incoming { key, head: &head, body: &[], peer, identity: identity.as_deref() };
+        let is_wanted = self.is_wanted(&incoming);
+        self.take_back(key, identity);
+        if !is_wanted {
+            return;
         }
         if head.expects_continue() {
             let mut bytes = Vec::new();
@@ -107,19 +104,55 @@ impl<S: Stream, V: Service> Worker<S, V> {
         }
     }
 
+    /// Whether a body is wanted; if not, the head has been answered.
+    fn is_wanted(&mut self, incoming: &Incoming<'_>) -> bool {
+        // An upgrade has no body, so this is the whole of it.
+        if handshake::is_upgrade(incoming.head) {
+            self.world.metrics().requests_total.add(1);
+            self.upgrade(incoming);
+            return false;
+        }
+        let expected = self.service.expect(incoming, &mut Context::new(&mut self.world));
+        if let Err(refusal) = &expected {
+            self.world.metrics().requests_total.add(1);
+            self.respond(incoming, refusal, true);
+        }
+        expected.is_ok()
+    }
+
     fn request(&mut self, key: Key, head: &RequestHead, body: &[u8]) {
-        let Some(connection) = self.world.connections.get_mut(key) else { return };
-        let Session::Greeting(greeting) = &connection.session else { return };
-        let incoming = Incoming { key, head, body, peer: greeting.peer };
+        let Some((peer, identity)) = self.lend(key) else { return };
+        let incoming = Incoming { key, head, body, peer, identity: identity.as_deref() };
         self.world.metrics().requests_total.add(1);
         if handshake::is_upgrade(head) {
-            return self.upgrade(&incoming);
+            self.upgrade(&incoming);
+        } else {
+            self.serve(&incoming);
         }
-        let response = self.service.request(&incoming, &mut Context::new(&mut self.world));
+        self.take_back(key, identity);
+    }
+
+    /// Who is asking: the identity is lent, since the call that is told of it may touch every
+    /// connection.
+    fn lend(&mut self, key: Key) -> Option<(Peer, Option<Box<Identity>>)> {
+        let connection = self.world.connections.get_mut(key)?;
+        let Session::Greeting(greeting) = &connection.session else { return None };
+        Some((greeting.peer, connection.guest.lend()))
+    }
+
+    fn take_back(&mut self, key: Key, identity: Option<Box<Identity>>) {
+        if let Some(connection) = self.world.connections.get_mut(key) {
+            connection.guest.take_back(identity);
+        }
+    }
+
+    /// Lets the service answer a plain request.
+    fn serve(&mut self, incoming: &Incoming<'_>) {
+        let response = self.service.request(incoming, &mut Context::new(&mut self.world));
         // Who asks on without reading the answers gets no more of them than anybody else.
-        let is_flooded = self.world.unsaid(key) > self.world.limits.outbox.bytes_max;
-        let is_last = !head.keep_alive() || self.draining.is_some() || is_flooded;
-        self.respond(&incoming, &response, is_last);
+        let is_flooded = self.world.unsaid(incoming.key) > self.world.limits.outbox.bytes_max;
+        let is_last = !incoming.head.keep_alive() || self.draining.is_some() || is_flooded;
+        self.respond(incoming, &response, is_last);
     }
 
     fn respond(&mut self, incoming: &Incoming<'_>, response: &Response, is_last: bool) {
@@ -184,7 +217,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
         let Some(connection) = self.world.connections.get_mut(key) else { return };
         let Session::Greeting(greeting) = &connection.session else { return };
         let waiting = greeting.waiting;
-        connection.state = Some(state);
+        connection.guest = Guest::Accepted(state);
         self.world.metrics.mine().established.add(1);
         connection.session =
             Session::Upgrading(Box::new(Upgrading::new(waiting, response, deflate)));
@@ -240,22 +273,24 @@ impl<S: Stream, V: Service> Worker<S, V> {
     /// connection is attended to, since a stream may be written to at once.
     pub(super) fn arrived(&mut self, key: Key) {
         self.world.wait(key, self.world.limits.request_ms_max);
-        let Some(connection) = self.world.connections.get(key) else { return };
+        let Some(connection) = self.world.connections.get_mut(key) else { return };
         if let Session::Arriving(peer) = &connection.session {
-            self.connect(&Caller { key, peer: **peer });
+            let peer = **peer;
+            let identity = connection.guest.lend();
+            self.connect(&Caller { key, peer, identity: identity.as_deref() });
         }
     }
 
     /// Asks the service whether it wants a stream, which may be written to meanwhile.
-    fn connect(&mut self, caller: &Caller) {
+    fn connect(&mut self, caller: &Caller<'_>) {
         let Some(connection) = self.world.connections.get_mut(caller.key) else { return };
         connection.session = Session::Stream;
         self.world.metrics().streams_total.add(1);
         let state = self.service.connected(caller, &mut Context::new(&mut self.world));
         let Some(connection) = self.world.connections.get_mut(caller.key) else { return };
         match state {
-            Some(_) => {
-                connection.state = state;
+            Some(state) => {
+                connection.guest = Guest::Accepted(state);
                 self.world.metrics.mine().established.add(1);
             }
             None => self.world.end(caller.key, &[], CloseReason::Unwanted),

@@ -3,14 +3,14 @@
 use super::outbox::Outbox;
 use crate::base::Tick;
 use crate::session::Session;
+use crate::tls::Identity;
 
 /// What a core keeps of a connection, beside the stream.
 #[derive(Debug)]
 pub(super) struct Connection<T> {
     pub(super) session: Session,
     pub(super) outbox: Outbox,
-    /// What the service keeps, once it has accepted.
-    pub(super) state: Option<T>,
+    pub(super) guest: Guest<T>,
     /// When bytes last arrived.
     pub(super) heard: Tick,
     /// When the wait began that ends the connection if it lasts: for the handshake, for a request,
@@ -23,12 +23,61 @@ pub(super) struct Connection<T> {
     pub(super) marks: Marks,
 }
 
+/// What is kept of who a peer is: until the service has accepted it, who it has proved to be, and
+/// from then on what the service keeps instead. So an idle WebSocket does not pay for its
+/// certificate.
+#[derive(Debug)]
+pub(super) enum Guest<T> {
+    /// It has proved nothing.
+    Stranger,
+    /// It has proved to be this one.
+    Identified(Box<Identity>),
+    /// The service has accepted it.
+    Accepted(T),
+}
+
+impl<T> Guest<T> {
+    /// What the service keeps, once it has accepted.
+    pub(super) const fn state(&self) -> Option<&T> {
+        match self {
+            Self::Accepted(state) => Some(state),
+            Self::Stranger | Self::Identified(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) const fn state_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Self::Accepted(state) => Some(state),
+            Self::Stranger | Self::Identified(_) => None,
+        }
+    }
+
+    /// Lends who the peer is, for a call that may touch every connection.
+    pub(super) fn lend(&mut self) -> Option<Box<Identity>> {
+        match std::mem::replace(self, Self::Stranger) {
+            Self::Identified(identity) => Some(identity),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// Takes back what was lent, unless the service has accepted the peer meanwhile.
+    pub(super) fn take_back(&mut self, identity: Option<Box<Identity>>) {
+        if let (Self::Stranger, Some(identity)) = (&*self, identity) {
+            *self = Self::Identified(identity);
+        }
+    }
+}
+
 impl<T> Connection<T> {
     pub(super) const fn new(session: Session, now: Tick) -> Self {
         Self {
             session,
             outbox: Outbox::Empty,
-            state: None,
+            guest: Guest::Stranger,
             heard: now,
             since: now,
             due: now,

@@ -112,11 +112,11 @@ impl<'a, T> Context<'a, T> {
 
     /// What the service keeps for a connection that is a WebSocket or a stream.
     pub fn state(&self, key: Key) -> Option<&T> {
-        self.world.connections.get(key)?.state.as_ref()
+        self.world.connections.get(key)?.guest.state()
     }
 
     /// The same, to be changed.
     pub fn state_mut(&mut self, key: Key) -> Option<&mut T> {
-        self.world.connections.get_mut(key)?.state.as_mut()
+        self.world.connections.get_mut(key)?.guest.state_mut()
     }
 }

@@ -8,7 +8,7 @@ use super::pace::Pace;
 use super::{CloseReason, Service, Worker};
 use crate::base::{Input, Key, Stream};
 use crate::session::{Fault, Session};
-use crate::tls::Opened;
+use crate::tls::{Identity, Opened};
 use crate::ws::CloseCode;
 
 impl<S: Stream, V: Service> Worker<S, V> {
@@ -147,7 +147,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
             let Some(tls) = &mut link.tls else { return self.understand(key, input) };
             match tls.open(&mut input, &mut self.wire) {
                 Ok(Opened::Plaintext(plaintext)) => self.understand(key, Input::new(plaintext)),
-                Ok(Opened::Established(_)) => self.established(key),
+                Ok(Opened::Established(identity)) => self.established(key, identity),
                 Ok(Opened::Wanting) => return self.warm(key),
                 Ok(Opened::Closed) => return self.ended(key),
                 Err(fault) => {
@@ -159,8 +159,15 @@ impl<S: Stream, V: Service> Worker<S, V> {
         }
     }
 
-    fn established(&mut self, key: Key) {
+    fn established(&mut self, key: Key, identity: Option<Box<Identity>>) {
         self.world.metrics().handshakes_total.add(1);
+        if let Some(identity) = &identity {
+            self.world.metrics().clients_identified_total.add(1);
+            log::debug!("authorized: {identity}");
+        }
+        if let Some(connection) = self.world.connections.get_mut(key) {
+            connection.guest.take_back(identity);
+        }
         self.arrived(key);
     }
 

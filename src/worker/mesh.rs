@@ -24,6 +24,7 @@ use super::pressure::Pressure;
 use super::sleep::Sleep;
 use crate::base::{Key, Seed, Shared, Wake};
 use crate::hub::{Ack, Announcement, Publication, TopicName, WorkerId};
+use crate::tls::ServerConfig;
 use crate::ws::{CloseCode, Message, encoder};
 
 /// Batches an inbox holds: every other worker may post one a turn, so this is several turns of
@@ -72,6 +73,13 @@ pub enum Command {
     },
     /// Take note of how short memory is.
     Press(Pressure),
+    /// Shake hands by another configuration from now on; who has shaken hands stays.
+    Renew {
+        /// The number of the listener, which speaks TLS.
+        listener: u32,
+        /// What it is told.
+        tls: Arc<ServerConfig>,
+    },
     /// Accept nobody more, close everyone, and leave the loop when they have gone.
     Drain {
         /// How long they may take, in milliseconds.
@@ -253,6 +261,26 @@ impl Handle {
         workers
             .map(|worker| self.command(worker, Command::Press(pressure)))
             .fold(Ok(()), Result::and)
+    }
+
+    /// Every worker that it reaches.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerId> {
+        self.doors.iter().map(Door::to)
+    }
+
+    /// Lets new connections to `listener` of `worker` shake hands as `tls` says. Who is connected
+    /// stays so.
+    ///
+    /// # Errors
+    ///
+    /// If the worker did not hear it.
+    pub fn renew(
+        &self,
+        worker: WorkerId,
+        listener: u32,
+        tls: &Arc<ServerConfig>,
+    ) -> Result<(), PostFault> {
+        self.command(worker, Command::Renew { listener, tls: Arc::clone(tls) })
     }
 
     /// Makes every worker accept nobody more, close everyone within `timeout`, and end.

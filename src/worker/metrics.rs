@@ -51,6 +51,7 @@ metrics! {
     established: Gauge, "Connections that have become what they are here for.";
     limits_reached_total: Labelled(Breach::LABELS), "Limits that connections ran into, by key.";
     handshakes_total: Counter, "TLS handshakes completed.";
+    clients_identified_total: Counter, "TLS handshakes in which a client proved who it is.";
     tls_failures_total: Labelled(&TLS_FAILURES), "TLS connections that failed, by reason.";
     tls_cooled_total: Counter, "Busy TLS connections that gave up their keys to a busier one.";
     requests_total: Counter, "HTTP requests read, with those for a WebSocket.";

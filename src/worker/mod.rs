@@ -55,7 +55,7 @@ use std::time::{Duration, Instant};
 
 use self::addresses::Addresses;
 use self::codecs::Codecs;
-use self::connection::Marks;
+use self::connection::{Guest, Marks};
 use self::link::Link;
 use self::mesh::{Door, Mailbox};
 use self::metrics::MetricsSet;
@@ -233,7 +233,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
             self.world.metrics().connections.sub(1);
             self.world.metrics().connections_closed_total.add(reason.index(), 1);
             log::debug!("connection closed: {}", reason.label());
-            if let Some(state) = connection.state {
+            if let Guest::Accepted(state) = connection.guest {
                 self.world.metrics().established.sub(1);
                 let cx = &mut Context::new(&mut self.world);
                 let service = &mut self.service;

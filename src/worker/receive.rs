@@ -1,9 +1,12 @@
 //! What other cores and handles sent.
 
+use std::sync::Arc;
+
 use super::mesh::{Command, ShardMessage};
-use super::{CloseReason, Service, Worker};
+use super::{CloseReason, Listener, Service, Transport, Worker};
 use crate::base::Stream;
 use crate::hub::WorkerId;
+use crate::tls::ServerConfig;
 
 impl<S: Stream, V: Service> Worker<S, V> {
     /// Takes what other cores sent, unless this one has more to deliver than it should.
@@ -41,6 +44,15 @@ impl<S: Stream, V: Service> Worker<S, V> {
         }
     }
 
+    /// Lets new connections of a listener shake hands by another configuration.
+    fn renew(&mut self, listener: u32, tls: Arc<ServerConfig>) {
+        if let Some(Listener { transport: Transport::Tls(config), .. }) =
+            self.listeners.get_mut(listener as usize)
+        {
+            *config = tls;
+        }
+    }
+
     fn obey(&mut self, command: Command) {
         match command {
             Command::Publish { topic, frame } => self.world.publish(&topic, &frame),
@@ -48,6 +60,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
                 self.world.close(key, code, "", CloseReason::Service(code));
             }
             Command::Press(pressure) => self.world.press(pressure),
+            Command::Renew { listener, tls } => self.renew(listener, tls),
             Command::Drain { ms } => self.begin_drain(ms),
         }
     }

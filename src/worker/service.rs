@@ -5,6 +5,7 @@ use crate::base::Key;
 use crate::http::{RequestHead, Response, Status};
 use crate::hub::TopicName;
 use crate::session::{CloseReason, Peer};
+use crate::tls::Identity;
 use crate::ws::{Message, handshake};
 
 /// What a server does with its connections: one value a core, never shared, called on that core
@@ -70,7 +71,7 @@ pub trait Service: Sized {
     /// What follows are any number of `bytes`, then `closed`, once.
     fn connected(
         &mut self,
-        caller: &Caller,
+        caller: &Caller<'_>,
         cx: &mut Context<'_, Self::State>,
     ) -> Option<Self::State> {
         let _ = (caller, cx);
@@ -106,17 +107,22 @@ pub struct Incoming<'a> {
     pub head: &'a RequestHead,
     /// The body; empty for an upgrade, and while it is only expected.
     pub body: &'a [u8],
-    /// Who is asking.
+    /// Where it comes from.
     pub peer: Peer,
+    /// Who the peer has proved to be by a certificate that a listener asked for. A connection that
+    /// becomes a WebSocket forgets it: what the service needs later belongs into its state.
+    pub identity: Option<&'a Identity>,
 }
 
 /// A byte stream that begins, and whose it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Caller {
+pub struct Caller<'a> {
     /// The connection.
     pub key: Key,
-    /// Who is at its other end.
+    /// Where it comes from.
     pub peer: Peer,
+    /// Who is at its other end, as far as that has been proved; it is forgotten after the call.
+    pub identity: Option<&'a Identity>,
 }
 
 impl Incoming<'_> {

@@ -26,7 +26,13 @@ impl Secured {
         let sources = Sources { certificates, ocsp: Vec::new(), clients };
         let loaded = sources.load(Arc::new(DefaultTimeProvider), None).unwrap();
         let publishers = Publishers::Locals;
-        let settings = Settings { subprotocols: Vec::new(), publish_key: None, publishers };
+        let publish_identities = Vec::new();
+        let settings = Settings {
+            subprotocols: Vec::new(),
+            publish_key: None,
+            publishers,
+            publish_identities,
+        };
         let settings = Arc::new(settings);
         let running = Server::builder()
             .listen_tls("127.0.0.1:0", loaded.config)

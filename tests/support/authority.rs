@@ -29,6 +29,7 @@ impl Authority {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("ca.pem"), params.self_signed(&key).unwrap().pem())
             .unwrap();
+        fs::write(directory.path().join("ca-key.pem"), key.serialize_pem()).unwrap();
         Self { issuer: Issuer::new(params, key), directory }
     }
 

@@ -28,7 +28,12 @@ impl House {
         let made = pki::development(state.path(), SystemTime::now()).unwrap();
         let tls = config::server_config(made.identity).unwrap();
         let publishers = Publishers::Locals;
-        let settings = Settings { subprotocols: Vec::new(), publish_key: None, publishers };
+        let settings = Settings {
+            subprotocols: Vec::new(),
+            publish_key: None,
+            publish_identities: Vec::new(),
+            publishers,
+        };
         let settings = Arc::new(settings);
         let running = Server::builder()
             .listen("127.0.0.1:0")

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::config::ConfigError;
 use crate::config::raw::{Keys, Listeners, RawListener, Tls, Written, dashed};
 use crate::config::rules::{self, Rule};
+use crate::tls::config::{Authorities, CertificateFiles, ClientAuth};
 
 /// Where to listen, and what for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -14,6 +15,16 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What it serves.
     pub kind: Kind,
+}
+
+impl Listener {
+    /// Whether clients that may publish can prove to it who they are.
+    pub(super) fn knows_clients(&self) -> bool {
+        match &self.kind {
+            Kind::Https(security) => security.clients != ClientAuth::Off,
+            Kind::Http | Kind::StreamEcho(_) => false,
+        }
+    }
 }
 
 /// What a listener serves.
@@ -30,22 +41,13 @@ pub enum Kind {
 /// What proves who is who.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Security {
-    /// What proves our name to clients.
-    pub certificate: Certificate,
-}
-
-/// What proves our name to TLS clients.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Certificate {
-    /// A certificate of our own development authority, made once and kept in the state directory.
-    Development,
-    /// PEM files of the operator.
-    Files {
-        /// The chain, our certificate first.
-        chain: PathBuf,
-        /// Its private key.
-        key: PathBuf,
-    },
+    /// What proves our names to clients: files of the operator, or, without any, a certificate of
+    /// our own development authority, which is kept in the state directory.
+    pub certificates: Vec<CertificateFiles>,
+    /// What authorities say of their validity, for those that have it.
+    pub ocsp: Vec<PathBuf>,
+    /// Whether clients prove who they are.
+    pub clients: ClientAuth,
 }
 
 /// Kinds by their names in a file.
@@ -54,6 +56,14 @@ pub(in crate::config) enum KindName {
     Http,
     Https,
     StreamEcho,
+}
+
+/// What is asked of clients, by its name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::config) enum ClientAuthName {
+    Off,
+    Request,
+    Require,
 }
 
 /// What the listeners of the command line and of the file have in common.
@@ -126,29 +136,66 @@ impl Defaults {
     }
 
     fn security(&self, tls: Tls) -> Result<Security, ConfigError> {
-        // A certificate and its key come from the same place.
-        security(&tls)?;
-        security(&tls.or(self.tls.clone()))
+        // A certificate, its key and what is stapled to it come from the same place.
+        let has_own = !certificates(&tls)?.is_empty();
+        let mut defaults = self.tls.clone();
+        defaults.tls_ocsp.take_if(|_| has_own);
+        security(&tls.or(defaults))
     }
 }
 
 fn security(tls: &Tls) -> Result<Security, ConfigError> {
-    let certificate = certificate(tls.tls_cert.clone(), tls.tls_key.clone())?;
-    Ok(Security { certificate })
+    let certificates = certificates(tls)?;
+    let ocsp = rules::TLS_OCSP.each(tls.tls_ocsp.clone())?;
+    if certificates.is_empty() && !ocsp.is_empty() {
+        return Err(lacks(rules::TLS_OCSP.key, rules::TLS_CERT.key));
+    }
+    Ok(Security { certificates, ocsp, clients: clients(tls)? })
 }
 
-fn certificate(chain: Option<Written>, key: Option<Written>) -> Result<Certificate, ConfigError> {
+/// The certificates, each with its key.
+fn certificates(tls: &Tls) -> Result<Vec<CertificateFiles>, ConfigError> {
     let (cert_rule, key_rule) = (rules::TLS_CERT, rules::TLS_KEY);
-    match (cert_rule.one(chain)?, key_rule.one(key)?) {
-        (None, None) => Ok(Certificate::Development),
-        (Some(chain), Some(key)) => Ok(Certificate::Files { chain, key }),
-        (Some(_), None) => {
-            Err(ConfigError::Missing { given: cert_rule.key, missing: key_rule.key })
+    let chains = cert_rule.each(tls.tls_cert.clone())?;
+    let keys = key_rule.each(tls.tls_key.clone())?;
+    match (chains.len(), keys.len()) {
+        (certificates, keys) if certificates == keys => {}
+        (_, 0) => {
+            return Err(ConfigError::Missing { given: cert_rule.key, missing: key_rule.key });
         }
-        (None, Some(_)) => {
-            Err(ConfigError::Missing { given: key_rule.key, missing: cert_rule.key })
+        (0, _) => {
+            return Err(ConfigError::Missing { given: key_rule.key, missing: cert_rule.key });
         }
+        (certificates, keys) => return Err(ConfigError::Unpaired { certificates, keys }),
     }
+    let pairs = chains.into_iter().zip(keys);
+    Ok(pairs.map(|(chain, key)| CertificateFiles { chain, key }).collect())
+}
+
+/// What is asked of clients: all of them for a certificate, once there is an authority for it.
+fn clients(tls: &Tls) -> Result<ClientAuth, ConfigError> {
+    let auth = rules::CLIENT_AUTH.one(tls.client_auth.clone())?;
+    let revocations = rules::CLIENT_CRL.each(tls.client_crl.clone())?;
+    let Some(certificates) = rules::CLIENT_CA.one(tls.client_ca.clone())? else {
+        let missing = rules::CLIENT_CA.key;
+        return match auth {
+            Some(ClientAuthName::Request | ClientAuthName::Require) => {
+                Err(lacks(rules::CLIENT_AUTH.key, missing))
+            }
+            _ if !revocations.is_empty() => Err(lacks(rules::CLIENT_CRL.key, missing)),
+            _ => Ok(ClientAuth::Off),
+        };
+    };
+    let authorities = Authorities { certificates, revocations };
+    Ok(match auth.unwrap_or(ClientAuthName::Require) {
+        ClientAuthName::Off => ClientAuth::Off,
+        ClientAuthName::Request => ClientAuth::Request(authorities),
+        ClientAuthName::Require => ClientAuth::Require(authorities),
+    })
+}
+
+const fn lacks(given: &'static str, missing: &'static str) -> ConfigError {
+    ConfigError::Lacks { given, missing }
 }
 
 /// Makes sure that there are listeners, and that no two of them are at the same address.
@@ -178,11 +225,24 @@ mod tests {
     }
 
     fn files(chain: &str, key: &str) -> Kind {
-        let (chain, key) = (chain.into(), key.into());
-        Kind::Https(Security { certificate: Certificate::Files { chain, key } })
+        Kind::Https(Security { certificates: vec![pair(chain, key)], ..NOTHING })
     }
 
-    const DEVELOPMENT: Kind = Kind::Https(Security { certificate: Certificate::Development });
+    fn pair(chain: &str, key: &str) -> CertificateFiles {
+        CertificateFiles { chain: chain.into(), key: key.into() }
+    }
+
+    const NOTHING: Security =
+        Security { certificates: Vec::new(), ocsp: Vec::new(), clients: ClientAuth::Off };
+    const DEVELOPMENT: Kind = Kind::Https(NOTHING);
+
+    /// What the first listener of `text` has for security.
+    fn secured(text: &str) -> Result<Security, ConfigError> {
+        match check(text)?.swap_remove(0).kind {
+            Kind::Https(security) => Ok(security),
+            _ => panic!("no TLS"),
+        }
+    }
 
     #[test]
     fn nothing_written_serves_on_loopback() {
@@ -197,7 +257,7 @@ mod tests {
         assert_eq!(check("listen-tls = '127.0.0.1:1'").unwrap(), [only]);
         let plain = Listener { address: loopback(1), kind: Kind::Http };
         assert_eq!(check("[[listener]]\naddress = 'localhost:1'\nkind = 'http'").unwrap(), [plain]);
-        let stream = Kind::StreamEcho(Security { certificate: Certificate::Development });
+        let stream = Kind::StreamEcho(NOTHING);
         for text in [
             "listen-stream = '127.0.0.1:1'",
             "[[listener]]\naddress = '127.0.0.1:1'\nkind = 'stream-echo'",
@@ -219,6 +279,40 @@ mod tests {
     }
 
     #[test]
+    fn certificates_come_in_pairs_and_bring_their_own_staples() {
+        let text = "listen-tls = '[::1]:1'\ntls-cert = ['c', 'd']\ntls-key = ['k', 'l']\n\
+                    tls-ocsp = 'o'\n";
+        let both = secured(text).unwrap();
+        assert_eq!(both.certificates, [pair("c", "k"), pair("d", "l")]);
+        assert_eq!(both.ocsp, [PathBuf::from("o")]);
+        let own =
+            "[[listener]]\naddress = '[::1]:2'\nkind = 'https'\ntls-cert = 'e'\ntls-key = 'm'";
+        let Kind::Https(own) = check(&format!("{text}{own}")).unwrap().swap_remove(1).kind else {
+            panic!("no TLS")
+        };
+        assert!(own.ocsp.is_empty(), "that is about the certificates of others");
+    }
+
+    #[test]
+    fn clients_are_asked_as_it_is_written() {
+        let authorities = |lists: &[&str]| Authorities {
+            certificates: "ca".into(),
+            revocations: lists.iter().map(PathBuf::from).collect(),
+        };
+        for (text, clients) in [
+            ("", ClientAuth::Off),
+            ("client-auth = 'off'", ClientAuth::Off),
+            ("client-ca = 'ca'", ClientAuth::Require(authorities(&[]))),
+            ("client-ca = 'ca'\nclient-auth = 'off'", ClientAuth::Off),
+            ("client-ca = 'ca'\nclient-auth = 'request'", ClientAuth::Request(authorities(&[]))),
+            ("client-ca = 'ca'\nclient-crl = 'a,b'", ClientAuth::Require(authorities(&["a", "b"]))),
+        ] {
+            let told = secured(&format!("listen-tls = '[::1]:1'\n{text}")).unwrap();
+            assert_eq!(told.clients, clients, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_with_a_listener_is_told() {
         let own = "tls-cert = 'c'\ntls-key = 'k'\n[[listener]]\naddress = '[::1]:1'\n";
         let rows = [
@@ -232,6 +326,12 @@ mod tests {
             (&format!("listen = '[::1]:1'\n{own}kind = 'https'"), "[::1]:1 is written twice"),
             ("tls-cert = 'c'\nlisten = '[::1]:1'", "without tls-key"),
             ("tls-key = 'k'", "without tls-cert"),
+            ("tls-cert = 'c,d'\ntls-key = 'k'", "tls-cert is given 2 times and tls-key 1 times"),
+            ("tls-cert = 'c,c'\ntls-key = 'k,l'", "tls-cert: `c`"),
+            ("tls-ocsp = 'o'", "tls-ocsp means nothing without tls-cert"),
+            ("client-auth = 'require'", "client-auth means nothing without client-ca"),
+            ("client-auth = 'on'", "client-auth: `on`"),
+            ("client-crl = 'l'", "client-crl means nothing without client-ca"),
         ];
         for (text, words) in rows {
             let message = check(text).unwrap_err().to_string();

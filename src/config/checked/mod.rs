@@ -12,8 +12,8 @@ use super::{ConfigError, rules};
 use crate::worker::limits::Limits;
 use listener::loopback;
 
-pub(super) use listener::KindName;
-pub use listener::{Certificate, Kind, Listener, Security};
+pub(super) use listener::{ClientAuthName, KindName};
+pub use listener::{Kind, Listener, Security};
 
 /// The longest header of a frame (RFC 6455 §5.2).
 const FRAME_HEADER_BYTES_MAX: usize = 14;
@@ -31,10 +31,14 @@ pub struct Config {
     pub subprotocols: Vec<String>,
     /// What a backend must show to publish from elsewhere than loopback.
     pub publish_key: Option<PublishKey>,
+    /// The names in their certificates by which clients may publish.
+    pub publish_identities: Vec<String>,
     /// Whether WebSocket clients may publish.
     pub client_publish: ClientPublish,
     /// Where metrics and health are served, if they are.
     pub admin: Option<SocketAddr>,
+    /// Whether files of certificates are read again when they change.
+    pub watch_certificates: bool,
     /// How long connections may take to end when the server shuts down.
     pub drain_timeout: Duration,
     /// What a peer and a core may use.
@@ -90,6 +94,11 @@ impl RawConfig {
         let Self { listeners, tls, publishing, limits, operation, tables } = self;
         let listeners = listener::listeners(listeners, tables, tls)?;
         let said = rules::ALLOW_PUBLISH.one(publishing.allow_publish)?;
+        let publish_identities = rules::PUBLISH_IDENTITY.each(publishing.publish_identity)?;
+        if !publish_identities.is_empty() && !listeners.iter().any(Listener::knows_clients) {
+            let (given, missing) = (rules::PUBLISH_IDENTITY.key, rules::CLIENT_CA.key);
+            return Err(ConfigError::Lacks { given, missing });
+        }
         let everywhere = listeners.iter().map(|listener| listener.address);
         Ok(Config {
             client_publish: ClientPublish::decide(said, everywhere),
@@ -97,8 +106,10 @@ impl RawConfig {
             workers: rules::WORKERS.one(operation.workers)?.unwrap_or(Workers::Auto),
             connections_max: rules::MAX_CONNS.one(limits.max_conns.clone())?,
             subprotocols: rules::SUBPROTOCOL.each(publishing.subprotocol)?,
+            publish_identities,
             publish_key: rules::PUBLISH_KEY.one(publishing.publish_key)?,
             admin: rules::ADMIN.one(operation.admin)?.unwrap_or(Some(loopback(9090))),
+            watch_certificates: rules::WATCH_CERTS.one(operation.watch_certs)?.unwrap_or(true),
             drain_timeout: rules::DRAIN_TIMEOUT
                 .one(operation.drain_timeout)?
                 .unwrap_or(Duration::from_secs(10)),
@@ -198,6 +209,16 @@ mod tests {
     fn a_publish_key_is_not_printed() {
         let config = check("publish-key = 'secret-secret-secret'").unwrap();
         assert!(!format!("{config:?}").contains("secret"), "{config:?}");
+    }
+
+    #[test]
+    fn who_may_publish_by_name_must_be_able_to_prove_it() {
+        let text = "publish-identity = 'backend'\nlisten-tls = '[::1]:1'";
+        let error = check(text).unwrap_err().to_string();
+        assert_eq!(error, "publish-identity means nothing without client-ca");
+        let config = check(&format!("{text}\nclient-ca = 'ca'")).unwrap();
+        assert_eq!(config.publish_identities, ["backend"]);
+        assert!(check(&format!("{text}\nclient-ca = 'ca'\nclient-auth = 'off'")).is_err());
     }
 
     #[test]

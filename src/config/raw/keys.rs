@@ -78,13 +78,28 @@ keys! {
     /// What proves who is who: for one listener, or for all that do not say otherwise.
     #[derive(clap::Args)]
     #[command(next_help_heading = "TLS")]
+    #[allow(clippy::struct_field_names)] // a field is called as its flag
     pub(in crate::config) struct Tls {
-        /// Certificate chain in PEM [default: a development certificate, made once]
+        /// Certificate chain in PEM [default: a development certificate]; repeatable, chosen by the
+        /// name that a client asks for, the first for all others
         #[arg(long, value_name = "FILE")]
-        tls_cert: Option<Written>,
-        /// Private key of the certificate in PEM
+        tls_cert: Option<Vec<Written>>,
+        /// Private key of the certificate in PEM; one for each, in the same order
         #[arg(long, value_name = "FILE")]
-        tls_key: Option<Written>,
+        tls_key: Option<Vec<Written>>,
+        /// Staple this OCSP response (DER) to the certificate that it is about; repeatable
+        #[arg(long, value_name = "FILE")]
+        tls_ocsp: Option<Vec<Written>>,
+        /// Ask clients for a certificate of these authorities (PEM)
+        #[arg(long, value_name = "FILE")]
+        client_ca: Option<Written>,
+        /// Whether clients may come without one [default: require, if there is --client-ca]
+        #[arg(long, value_name = "off|request|require")]
+        client_auth: Option<Written>,
+        /// Turn away clients on this list of revoked certificates (PEM or DER); repeatable, one for
+        /// each authority of a chain
+        #[arg(long, value_name = "FILE")]
+        client_crl: Option<Vec<Written>>,
     }
 }
 
@@ -99,6 +114,10 @@ keys! {
         /// Bearer token of backends that publish by POST; better given as `CORECAST_PUBLISH_KEY`
         #[arg(long, value_name = "TOKEN")]
         publish_key: Option<Written>,
+        /// Let clients whose verified certificate has this name publish, by POST and WebSocket;
+        /// repeatable
+        #[arg(long, value_name = "NAME")]
+        publish_identity: Option<Vec<Written>>,
         /// Let WebSocket clients publish [default: only while every listener is on loopback]
         #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
               default_missing_value = "true")]
@@ -141,6 +160,10 @@ keys! {
         /// Serve metrics and health on this address [default: 127.0.0.1:9090]
         #[arg(long, value_name = "IP:PORT|off")]
         admin: Option<Written>,
+        /// Read certificates, keys and lists again when their files change [default: true]
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+              default_missing_value = "true")]
+        watch_certs: Option<Written>,
         /// How long connections may take to end when the server shuts down [default: 10s]
         #[arg(long, value_name = "TIME")]
         drain_timeout: Option<Written>,

@@ -301,7 +301,7 @@ mod tests {
         let raw = RawConfig::from_file("f", text).unwrap();
         let [first, second] = &raw.tables[..] else { panic!("{raw:?}") };
         assert_eq!(first.place.address, Some("b".into()));
-        assert_eq!(first.tls.tls_cert, Some("c".into()));
+        assert_eq!(first.tls.tls_cert, Some(vec!["c".into()]));
         assert_eq!(*second, RawListener::default());
     }
 
