@@ -180,6 +180,10 @@ pub struct RunArgs {
     #[arg(long, conflicts_with = "ca", help_heading = "TLS")]
     pub insecure: bool,
 
+    /// The name that the server must prove, if it is not that of the URL
+    #[arg(long, value_name = "NAME", requires = "url", help_heading = "TLS")]
+    pub sni: Option<String>,
+
     /// Run the server brought along without TLS
     #[arg(long, conflicts_with = "url", help_heading = "TLS")]
     pub plain: bool,
@@ -188,6 +192,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME:VALUE", value_parser = parse_header)]
     #[arg(help_heading = "WebSocket")]
     pub header: Vec<(String, String)>,
+
+    /// The origin that the request names, as a browser's page would
+    #[arg(long, value_name = "ORIGIN", value_parser = parse_field, help_heading = "WebSocket")]
+    pub origin: Option<String>,
 
     /// A subprotocol to offer (may be repeated, the preferred one first)
     #[arg(long, value_name = "NAME", help_heading = "WebSocket")]
@@ -209,6 +217,11 @@ pub struct RunArgs {
     /// Exit 0 although the generator was the bottleneck
     #[arg(long, help_heading = "Generator")]
     pub allow_invalid: bool,
+
+    /// The process of the server, if it runs here: its memory and CPU are measured
+    #[arg(long, value_name = "PID", conflicts_with = "plain", help_heading = "Measure")]
+    #[arg(requires = "url")]
+    pub server_pid: Option<u32>,
 
     /// What is to hold, such as echo.p99.9<=50ms, connect.success>=99.99%, deliver.loss==0,
     /// server.rss_per_conn<=12KiB (may be repeated; an unknown name lists them all)
@@ -233,6 +246,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_label, help_heading = "Output")]
     pub label: Vec<(String, String)>,
 
+    /// Write the series as comma-separated values to this file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub csv: Option<PathBuf>,
+
     /// No screen while it runs and no report after it: the exit code and --json tell
     #[arg(long, help_heading = "Output")]
     pub quiet: bool,
@@ -254,6 +271,15 @@ fn parse_payload(text: &str) -> Result<usize, String> {
     match usize::try_from(bytes).unwrap_or(usize::MAX) {
         len @ Press::LEN_MIN..=PAYLOAD_LEN_MAX => Ok(len),
         _ => Err("a payload has 40 bytes to 1 MiB".to_owned()),
+    }
+}
+
+/// What may stand in a field of a request.
+fn parse_field(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected letters, digits and signs without blanks".to_owned())
     }
 }
 

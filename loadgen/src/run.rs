@@ -90,7 +90,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
         plan: Arc::clone(&plan),
         target: subject.address,
         sources,
-        server_pid: subject.embedded.as_ref().map(Embedded::pid),
+        server_pid: subject.embedded.as_ref().map(Embedded::pid).or(args.server_pid),
         self_cpu_percent_max: args.max_self_cpu,
         interrupted,
     };
@@ -148,7 +148,8 @@ impl Subject {
                 None if args.insecure => Ok(Trust::Anyone),
                 None => trust::system(None),
             };
-            named_config(trust.map_err(|error| error.to_string()), target)
+            let name = args.sni.as_ref().unwrap_or(&target.host);
+            named_config(trust.map_err(|error| error.to_string()), name)
         });
         Ok(Self { target: target.clone(), address, tls: tls.transpose()?, embedded: None })
     }
@@ -166,7 +167,7 @@ impl Subject {
             path: plan.cast.parts().first().map_or("/", |part| part.role.path()).to_owned(),
         };
         let tls = embedded.authority().map(|pem| {
-            named_config(trust::in_text(pem).map_err(|error| error.to_string()), &target)
+            named_config(trust::in_text(pem).map_err(|error| error.to_string()), &target.host)
         });
         Ok(Self { address, tls: tls.transpose()?, target, embedded: Some(embedded) })
     }
@@ -179,14 +180,14 @@ impl Subject {
 
 fn named_config(
     trust: Result<Trust, String>,
-    target: &Target,
+    name: &str,
 ) -> Result<(Arc<ClientConfig>, ServerName<'static>), Refusal> {
     let config =
         trust.and_then(|trust| config::client_config(trust).map_err(|error| error.to_string()));
     let config = config.map_err(|error| Refusal::new(Exit::Preflight, error))?;
-    let name = ServerName::try_from(target.host.clone());
-    let name = name.map_err(|error| Refusal::new(Exit::Usage, format!("{}: {error}", target.host)));
-    Ok((config, name?))
+    let server = ServerName::try_from(name.to_owned());
+    let server = server.map_err(|error| Refusal::new(Exit::Usage, format!("{name}: {error}")));
+    Ok((config, server?))
 }
 
 fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
@@ -196,13 +197,19 @@ fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
             authority: subject.target.authority(),
             paths: paths(plan, subject),
             subprotocols: args.subprotocol.clone(),
-            headers: args.header.clone(),
+            headers: headers(args),
             limits: ws::Limits { message_bytes_max: PAYLOAD_LEN_MAX, fragments_max: 1_024 },
         },
         press: Press::new(plan.run_id(), plan.payload_len),
         epoch: clock(),
         clock,
     }
+}
+
+/// The further headers of a request.
+fn headers(args: &RunArgs) -> Vec<(String, String)> {
+    let origin = args.origin.iter().map(|origin| ("Origin".to_owned(), origin.clone()));
+    args.header.iter().cloned().chain(origin).collect()
 }
 
 /// Where each part of the cast connects to.
@@ -252,18 +259,26 @@ fn report(args: &RunArgs, findings: &Findings<'_>) -> io::Result<()> {
     if !args.quiet && !is_taken {
         stdout.write_all(text::page(findings).as_bytes())?;
     }
+    if let Some(path) = &args.csv {
+        write(path, &findings.outcome.ledger.series.csv())?;
+    }
     let Some(path) = json_to else { return Ok(()) };
     let document = file::document(findings).text()?;
     if is_taken {
         return stdout.write_all(document.as_bytes());
     }
-    fs::write(path, document)
-        .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+    write(path, &document)?;
     if !args.quiet {
         let path = path.display();
         writeln!(stdout, "{:<12}{path}    again: loadgen run --replay {path}", "Wrote")?;
     }
     Ok(())
+}
+
+/// Writes a file; an error names it.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let named = |error| io::Error::other(format!("{}: {error}", path.display()));
+    fs::write(path, text).map_err(named)
 }
 
 /// A flag that an interrupt raises. A second one ends the program at once; the server brought along

@@ -92,6 +92,15 @@ impl Series {
         self.rows.iter().filter_map(cell).collect()
     }
 
+    /// The rows as comma-separated values; what is unknown is empty.
+    pub fn csv(&self) -> String {
+        let cell = |cell: &Option<u64>| cell.map(|cell| cell.to_string()).unwrap_or_default();
+        let row = |row: &Vec<Option<u64>>| row.iter().map(cell).collect::<Vec<_>>().join(",");
+        let rows = self.rows.iter().map(row);
+        let lines: Vec<_> = std::iter::once(self.columns.join(",")).chain(rows).collect();
+        lines.join("\n") + "\n"
+    }
+
     /// What the column `name` says in the last row.
     pub fn last(&self, name: &str) -> Option<u64> {
         let position = self.columns.iter().position(|it| it == name)?;
@@ -268,6 +277,10 @@ mod tests {
         assert!(series.rows.iter().all(|row| row.len() == series.columns.len()));
         assert_eq!(series.heat.ticks.len(), 3);
         assert_eq!(series.last("unheard of"), None);
+        let csv = series.csv();
+        let lines: Vec<_> = csv.lines().collect();
+        assert_eq!(lines.len(), 4);
+        assert!(lines[0].starts_with("t_ns,open,") && lines[1].starts_with("1000000000,3,"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub fn distributions<'a>(
     between: &'a Tally,
     trial: &'a Tally,
     recipients: &'a Recipients,
-) -> [(&'static str, &'a Latency); 15] {
+) -> [(&'static str, &'a Latency); 16] {
     let phases = &between.phases;
     let traffic = &trial.traffic;
     [
@@ -27,6 +27,7 @@ pub fn distributions<'a>(
         ("establish", &phases.establish),
         ("echo", &traffic.echo.corrected),
         ("  from sending", &traffic.echo.uncorrected),
+        ("  one in flight", &traffic.echo.closed_loop),
         ("deliver", &traffic.deliver.corrected),
         ("  from sending", &traffic.deliver.uncorrected),
         ("ping", &traffic.ping.corrected),

@@ -116,11 +116,16 @@ pub struct Timing {
     pub corrected: Latency,
     /// From when it was sent. The difference is our own queueing.
     pub uncorrected: Latency,
+    /// From when a generator that waits for each answer before it asks again would have sent it. It
+    /// meets a stall once where a schedule meets it with every message: the difference to
+    /// `corrected` is the omission that such a generator coordinates with the server.
+    pub closed_loop: Latency,
 }
 
 impl Timing {
     fn merge(&mut self, other: &Self) {
         self.corrected.merge(&other.corrected);
         self.uncorrected.merge(&other.uncorrected);
+        self.closed_loop.merge(&other.closed_loop);
     }
 }

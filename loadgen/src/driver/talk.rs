@@ -1,5 +1,6 @@
 //! What one connection says and hears during the hold.
 
+use std::mem;
 use std::time::Instant;
 
 use super::link::Published;
@@ -37,6 +38,8 @@ pub struct Talk {
     /// The first sender; the others follow.
     first: u32,
     heard: Box<[Sequence]>,
+    /// When the last echo came, in nanoseconds of the run.
+    heard_ns: u64,
     is_broadcast: bool,
 }
 
@@ -57,7 +60,7 @@ impl Talk {
             Senders::Publishers(count) => (rank, 0, count as usize, true),
         };
         let heard = vec![Sequence::default(); count].into();
-        Self { id, sent: 0, first, heard, is_broadcast }
+        Self { id, sent: 0, first, heard, heard_ns: 0, is_broadcast }
     }
 
     /// Whether others publish to it.
@@ -108,16 +111,19 @@ impl Talk {
         };
         let order = sequence.note(stamp.seq);
         traffic.audit.count(order);
+        let now = setting.now();
+        let free_ns = mem::replace(&mut self.heard_ns, setting.ns(now));
         if order == Order::Again || stamp.intended_ns < setting.ns(scene.timed_from) {
             return;
         }
-        let now = setting.now();
         let corrected = setting.since(stamp.intended_ns, now);
         let timing = if self.is_broadcast { &mut traffic.deliver } else { &mut traffic.echo };
         timing.corrected.record(corrected);
         timing.uncorrected.record(setting.since(stamp.sent_ns, now));
         if self.is_broadcast {
             traffic.spreads.reached(stamp.connection, stamp.seq, corrected);
+        } else {
+            timing.closed_loop.record(setting.since(stamp.sent_ns.max(free_ns), now));
         }
     }
 

@@ -132,6 +132,7 @@ fn latency(findings: &Findings<'_>) -> BTreeMap<String, Option<Distribution>> {
         ("establish", Origin::IntendedStart, &phases.establish),
         ("echo", Origin::IntendedStart, &traffic.echo.corrected),
         ("echo_uncorrected", Origin::ActualStart, &traffic.echo.uncorrected),
+        ("echo_closed_loop", Origin::ActualStart, &traffic.echo.closed_loop),
         ("deliver", Origin::IntendedStart, &traffic.deliver.corrected),
         ("deliver_uncorrected", Origin::ActualStart, &traffic.deliver.uncorrected),
         ("ping", Origin::IntendedStart, &traffic.ping.corrected),

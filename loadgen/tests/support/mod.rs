@@ -123,7 +123,8 @@ pub fn answering(answer: &'static str) -> String {
     })
 }
 
-fn listening(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
+/// A server that hands each connection to `serve`, on a thread of its own. Returns its URL.
+pub fn listening(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     thread::Builder::new()
@@ -138,7 +139,7 @@ fn listening(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
 }
 
 /// One connection, with plain blocking calls. The peer's end is where it ends.
-fn serve(mut stream: TcpStream, behaviour: Behaviour) {
+pub fn serve(mut stream: TcpStream, behaviour: Behaviour) {
     let limits = ws::Limits { message_bytes_max: 1 << 20, fragments_max: 1 };
     let (mut reader, mut decoder) = (Reader::default(), Decoder::new(Role::Server));
     let (mut is_upgraded, mut number) = (false, 0);
