@@ -245,3 +245,24 @@ fn the_page_and_the_number_of_connections_are_there() {
     let count = server.ask("127.0.0.1", request);
     assert!(count.ends_with("\r\n\r\n{\"connections\":5,\"established\":2}\n"), "{count}");
 }
+
+#[test]
+fn a_stranger_is_answered_before_its_body() {
+    let mut server = Server::new(Publishers::Nobody);
+    let head = |fields: &str| {
+        format!("POST /topics/demo HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: 60000\r\n\r\n")
+    };
+    let kind = "Content-Type: text/plain\r\n";
+    let rows = [
+        ("192.0.2.1", kind.to_owned(), "401"),
+        ("127.0.0.1", String::new(), "415"),
+        ("127.0.0.1", kind.to_owned(), ""),
+        ("192.0.2.1", format!("{kind}Authorization: Bearer {KEY}\r\n"), ""),
+    ];
+    for (peer, fields, status) in rows {
+        let answer = server.ask(peer, &head(&fields));
+        assert_eq!(answer.split(' ').nth(1).unwrap_or_default(), status, "{peer} {fields}");
+    }
+    let page = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n";
+    assert!(server.ask("192.0.2.1", page).starts_with("HTTP/1.1 400 "));
+}

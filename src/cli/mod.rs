@@ -45,7 +45,7 @@ enum Command {
     /// Make, sign and show certificates
     Cert(cert::Arguments),
     /// Connect to a server: bytes over TLS, requests, or messages of a WebSocket
-    Connect(connect::Arguments),
+    Connect(Box<connect::Arguments>),
     /// Write the completions of a shell to standard output
     Completions(manual::Completions),
     /// Write the manual page to standard output, or one for each command to a directory

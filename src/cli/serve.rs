@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::thread;
 
 use clap::Args;
-use corecast::config::{ClientPublish, Config, Kind, RawConfig, Workers};
+use corecast::config::{ClientPublish, Config, Kind, MemoryMax, RawConfig, Workers};
 use corecast::push::{PublishKey, Publishers, Push, Settings};
 use corecast::reactor::signal::{Signal, Signals};
+use corecast::reactor::usage::Gauge;
 use corecast::server::{Reloader, Server, Stopper};
 use corecast::worker::{Listener, Speech};
 
@@ -102,6 +103,14 @@ fn server(config: &Config) -> Result<(Server, Vec<Origin>), Failure> {
     }
     if let Some(connections) = config.connections_max {
         server = server.room_for(connections);
+    }
+    let gauge = match config.memory {
+        MemoryMax::Auto => Gauge::find(),
+        MemoryMax::Off => None,
+        MemoryMax::Bytes(max) => Some(Gauge::of_process(max)),
+    };
+    if let Some(gauge) = gauge {
+        server = server.memory(gauge);
     }
     if let Some(address) = config.admin {
         server = server.admin(address);

@@ -21,7 +21,7 @@ mod values;
 pub use checked::{ClientPublish, Config, Kind, Listener, Security};
 pub use raw::{RawConfig, Written};
 pub use units::duration;
-pub use values::{PublishKey, Workers};
+pub use values::{MemoryMax, PublishKey, Workers};
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -98,6 +98,13 @@ pub enum ConfigError {
         /// The key whose value is too large for it.
         wide: &'static str,
     },
+    /// A value that is below another one, and may not be.
+    Below {
+        /// The key whose value is too small.
+        low: &'static str,
+        /// The key whose value it must not be below.
+        high: &'static str,
+    },
     /// A file that is not TOML, or holds a value of a kind that no key has.
     Malformed {
         /// The file, and the line if it is known.
@@ -135,6 +142,7 @@ impl fmt::Display for ConfigError {
             Self::TooNarrow { narrow, wide } => {
                 write!(f, "{narrow} is too small for one message as large as {wide} allows")
             }
+            Self::Below { low, high } => write!(f, "{low} is below {high}"),
             Self::Malformed { place, reason } => write!(f, "{place}: {reason}"),
         }
     }

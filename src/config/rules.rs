@@ -1,13 +1,13 @@
 //! What each key allows: one rule a key, and the words that say so.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::checked::{ClientAuthName, KindName};
 use super::raw::Written;
-use super::values::{PublishKey, Workers};
+use super::values::{MemoryMax, PublishKey, Workers};
 use super::{ConfigError, units};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -163,6 +163,131 @@ pub(super) const MESSAGE_BYTES: Rule<usize> = Rule {
     read: |text| between(1, 64 << 20, units::bytes(text)?),
 };
 
+/// How long a peer may take for something.
+const fn patience(key: &'static str) -> Rule<Duration> {
+    Rule {
+        key,
+        allowed: "write 100ms to 1h, such as 5s",
+        read: |text| between(Duration::from_millis(100), HOUR, units::duration(text)?),
+    }
+}
+
+pub(super) const HANDSHAKE_TIME: Rule<Duration> = patience("handshake-time");
+pub(super) const REQUEST_TIME: Rule<Duration> = patience("request-time");
+pub(super) const KEEP_ALIVE: Rule<Duration> = patience("keep-alive");
+pub(super) const MESSAGE_TIME: Rule<Duration> = patience("message-time");
+pub(super) const RATE_TIME: Rule<Duration> = patience("rate-time");
+pub(super) const OUTBOX_TIME: Rule<Duration> = patience("outbox-time");
+pub(super) const STALL_TIME: Rule<Duration> = patience("stall-time");
+pub(super) const CLOSE_TIME: Rule<Duration> = patience("close-time");
+
+/// Browsers send heads of some hundred bytes, and cookies; a core holds one for each stranger.
+pub(super) const HEAD_BYTES: Rule<usize> = Rule {
+    key: "head-bytes",
+    allowed: "write 1KiB to 64KiB, such as 8KiB",
+    read: |text| between(1 << 10, 64 << 10, units::bytes(text)?),
+};
+
+pub(super) const TARGET_BYTES: Rule<usize> = Rule {
+    key: "target-bytes",
+    allowed: "write 256 to 64KiB, such as 4KiB",
+    read: |text| between(256, 64 << 10, units::bytes(text)?),
+};
+
+/// A handshake has five, and what browsers and proxies add.
+pub(super) const HEADERS: Rule<usize> = Rule {
+    key: "headers",
+    allowed: "write 5 to 1000, such as 64",
+    read: |text| between(5, 1_000, text.parse().ok()?),
+};
+
+pub(super) const FRAGMENTS: Rule<u32> = Rule {
+    key: "fragments",
+    allowed: "write 1 to 1000000, such as 128",
+    read: |text| between(1, 1_000_000, text.parse().ok()?),
+};
+
+pub(super) const FRAMES_PER_SECOND: Rule<Option<NonZeroU32>> = Rule {
+    key: "frames-per-second",
+    allowed: "write off or 1 to 1000000, such as 100",
+    read: |text| at_most(1_000_000, text),
+};
+
+pub(super) const BYTES_PER_SECOND: Rule<Option<NonZeroU32>> = Rule {
+    key: "bytes-per-second",
+    allowed: "write off or 1KiB to 1GiB, such as 1MiB",
+    read: |text| match text {
+        "off" => Some(None),
+        text => {
+            let bytes = between(1 << 10, 1 << 30, units::bytes(text)?)?;
+            Some(NonZeroU32::new(u32::try_from(bytes).ok()?))
+        }
+    },
+};
+
+pub(super) const OUTBOX_FRAMES: Rule<usize> = Rule {
+    key: "outbox-frames",
+    allowed: "write 16 to 1000000, such as 4096",
+    read: |text| between(16, 1_000_000, text.parse().ok()?),
+};
+
+pub(super) const HEARTBEAT_MISSES: Rule<u8> = Rule {
+    key: "heartbeat-misses",
+    allowed: "write 1 to 100, such as 2",
+    read: |text| between(1, 100, text.parse().ok()?),
+};
+
+/// They are looked through when the connection subscribes.
+pub(super) const TOPICS_PER_CONN: Rule<usize> = Rule {
+    key: "topics-per-conn",
+    allowed: "write 1 to 100000, such as 128",
+    read: |text| between(1, 100_000, text.parse().ok()?),
+};
+
+pub(super) const CONNS_PER_ADDRESS: Rule<Option<NonZeroU32>> = Rule {
+    key: "conns-per-address",
+    allowed: "write off or 1 to 10000000, such as 1000",
+    read: |text| at_most(10_000_000, text),
+};
+
+pub(super) const CONNECTS_PER_ADDRESS: Rule<Option<NonZeroU32>> = Rule {
+    key: "connects-per-address",
+    allowed: "write off or 1 to 100000, such as 50",
+    read: |text| at_most(100_000, text),
+};
+
+/// Less than this is taken before anybody has come.
+pub(super) const MEMORY_MAX: Rule<MemoryMax> = Rule {
+    key: "memory-max",
+    allowed: "write auto, off or 16MiB to 1048576GiB, such as 2GiB",
+    read: |text| match text {
+        "auto" => Some(MemoryMax::Auto),
+        "off" => Some(MemoryMax::Off),
+        text => {
+            let bytes = u64::try_from(units::bytes(text)?).ok()?;
+            between(16 << 20, 1 << 50, bytes).map(MemoryMax::Bytes)
+        }
+    },
+};
+
+pub(super) const MEMORY_STOP: Rule<u8> = percent("memory-stop");
+pub(super) const MEMORY_SHED: Rule<u8> = percent("memory-shed");
+
+const fn percent(key: &'static str) -> Rule<u8> {
+    Rule {
+        key,
+        allowed: "write 1% to 100%, such as 85%",
+        read: |text| between(1, 100, text.trim_end_matches('%').parse().ok()?),
+    }
+}
+
+/// Twenty are those of the process itself.
+pub(super) const SPARE_FILES: Rule<u64> = Rule {
+    key: "spare-files",
+    allowed: "write 20 to 100000, such as 64",
+    read: |text| between(20, 100_000, text.parse().ok()?),
+};
+
 /// What a key allows.
 pub(super) struct Rule<T> {
     pub(super) key: &'static str,
@@ -206,6 +331,15 @@ fn between<T: Copy + PartialOrd>(least: T, most: T, value: T) -> Option<T> {
     (least <= value && value <= most).then_some(value)
 }
 
+/// Reads `off`, or a number up to `most`.
+#[allow(clippy::option_option)] // no rule, or a rule that says no
+fn at_most(most: u32, text: &str) -> Option<Option<NonZeroU32>> {
+    match text {
+        "off" => Some(None),
+        text => between(1, most, text.parse().ok()?).map(NonZeroU32::new),
+    }
+}
+
 /// Reads `IP:PORT`; `localhost` needs no one to look it up.
 fn address(text: &str) -> Option<SocketAddr> {
     match text.strip_prefix("localhost:") {
@@ -243,6 +377,21 @@ mod tests {
         hold(&LISTEN, &["127.0.0.1:0", "[::1]:80", "localhost:1"], &["", "8080", ":80", "a:b:c"]);
         hold(&WORKERS, &["auto", "1", "256"], &["0", "257", "-1", "lots", ""]);
         hold(&MAX_CONNS, &["1", "10000000"], &["0", "10000001", "1e5"]);
+        hold(&REQUEST_TIME, &["100ms", "1h"], &["99ms", "3601s", "off"]);
+        hold(&HEAD_BYTES, &["1024", "64k"], &["1023", "65537"]);
+        hold(&TARGET_BYTES, &["256", "64k"], &["255", "65537"]);
+        hold(&HEADERS, &["5", "1000"], &["4", "1001"]);
+        hold(&FRAGMENTS, &["1", "1000000"], &["0", "1000001"]);
+        hold(&FRAMES_PER_SECOND, &["off", "1", "1000000"], &["0", "1000001", "1k"]);
+        hold(&BYTES_PER_SECOND, &["off", "1k", "1g"], &["1023", "2g", "on"]);
+        hold(&OUTBOX_FRAMES, &["16", "1000000"], &["15", "1000001"]);
+        hold(&HEARTBEAT_MISSES, &["1", "100"], &["0", "101"]);
+        hold(&TOPICS_PER_CONN, &["1", "100000"], &["0", "100001"]);
+        hold(&CONNS_PER_ADDRESS, &["off", "1", "10000000"], &["0", "10000001"]);
+        hold(&CONNECTS_PER_ADDRESS, &["off", "1", "100000"], &["0", "100001"]);
+        hold(&MEMORY_MAX, &["auto", "off", "16m", "2GiB"], &["16383k", "max"]);
+        hold(&MEMORY_STOP, &["1", "85%", "100%"], &["0", "101%", "%"]);
+        hold(&SPARE_FILES, &["20", "100000"], &["19", "100001"]);
         hold(&SUBPROTOCOL, &["chat.v1"], &["", "a b", "a,b", "\u{e4}"]);
         hold(&PUBLISH_KEY, &["0123456789abcdef"], &["0123456789abcde", "0123456789 abcdef"]);
         hold(&ALLOW_PUBLISH, &["true", "false"], &["yes", "", "1"]);

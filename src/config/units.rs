@@ -6,7 +6,7 @@ use std::time::Duration;
 const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
 /// The bytes of a unit of size. The short forms are binary too: nobody bounds a queue in decimal.
-const SIZES: [(&str, u64); 7] = [
+const SIZES: [(&str, u64); 10] = [
     ("b", 1),
     ("k", 1 << 10),
     ("kb", 1 << 10),
@@ -14,6 +14,9 @@ const SIZES: [(&str, u64); 7] = [
     ("m", 1 << 20),
     ("mb", 1 << 20),
     ("mib", 1 << 20),
+    ("g", 1 << 30),
+    ("gb", 1 << 30),
+    ("gib", 1 << 30),
 ];
 
 /// Reads `250ms`, `10s`, `2m`, `1h`; a bare number counts seconds.

@@ -12,6 +12,17 @@ pub enum Workers {
     Exactly(NonZeroUsize),
 }
 
+/// How much memory there may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MemoryMax {
+    /// As much as the control group of the process allows, or as the machine has.
+    Auto,
+    /// Nobody looks.
+    Off,
+    /// So many bytes.
+    Bytes(u64),
+}
+
 /// The bearer token of backends. It is never printed.
 #[derive(Clone, Eq, PartialEq)]
 pub struct PublishKey(String);

@@ -66,10 +66,21 @@ impl<S: Stream, V: Service> Worker<S, V> {
                 // Refused means closed, which has its own deadline.
                 let _ = self.world.send(key, Opcode::Ping, &[]);
                 self.rest(key);
-                let next = tick.after_ms(self.world.limits.heartbeat_ms + jitter_ms);
-                self.world.look_by(key, next);
+                self.look_after_ping(key, jitter_ms);
             }
         }
+    }
+
+    /// Looks again when the answer to a ping is due, or when something else is before that.
+    fn look_after_ping(&mut self, key: Key, jitter_ms: u64) {
+        let (tick, limits) = (self.world.tick, &self.world.limits);
+        let Some(connection) = self.world.connections.get(key) else { return };
+        let next = match due(connection, false, tick, limits, jitter_ms) {
+            Due::Later(next) => next,
+            // The clock has jumped, or it was closed: the peer gets its time all the same.
+            _ => tick.after_ms(limits.heartbeat_ms + jitter_ms),
+        };
+        self.world.look_by(key, next);
     }
 
     fn rest(&mut self, key: Key) {

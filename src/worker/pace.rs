@@ -93,11 +93,8 @@ impl Meters {
         }
         let since = *meter.over_since.get_or_insert(now);
         let over = now.saturating_duration_since(since);
-        if over >= Duration::from_millis(limits.over_ms_max) {
-            Pace::Over
-        } else {
-            Pace::Wait(owed)
-        }
+        let left = Duration::from_millis(limits.over_ms_max).saturating_sub(over);
+        if left.is_zero() { Pace::Over } else { Pace::Wait(owed.min(left)) }
     }
 
     /// Notes that `key` has nothing more to say for the moment.

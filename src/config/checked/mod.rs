@@ -1,22 +1,20 @@
 //! As meant: values that can be used as they are.
 
+mod limits;
 mod listener;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::raw::{self, RawConfig};
-use super::values::{PublishKey, Workers};
+use super::raw::RawConfig;
+use super::values::{MemoryMax, PublishKey, Workers};
 use super::{ConfigError, rules};
 use crate::worker::limits::Limits;
 use listener::loopback;
 
 pub(super) use listener::{ClientAuthName, KindName};
 pub use listener::{Kind, Listener, Security};
-
-/// The longest header of a frame (RFC 6455 §5.2).
-const FRAME_HEADER_BYTES_MAX: usize = 14;
 
 /// What is served where, by how many, under which limits.
 #[derive(Clone, Debug)]
@@ -41,6 +39,8 @@ pub struct Config {
     pub watch_certificates: bool,
     /// How long connections may take to end when the server shuts down.
     pub drain_timeout: Duration,
+    /// How much memory there may be.
+    pub memory: MemoryMax,
     /// What a peer and a core may use.
     pub limits: Limits,
 }
@@ -91,7 +91,7 @@ impl fmt::Display for ClientPublish {
 impl RawConfig {
     /// Checks everything that was written and fills in what was not.
     pub fn check(self) -> Result<Config, ConfigError> {
-        let Self { listeners, tls, publishing, limits, operation, tables } = self;
+        let Self { listeners, tls, publishing, limits, defences, operation, tables } = self;
         let listeners = listener::listeners(listeners, tables, tls)?;
         let said = rules::ALLOW_PUBLISH.one(publishing.allow_publish)?;
         let publish_identities = rules::PUBLISH_IDENTITY.each(publishing.publish_identity)?;
@@ -113,43 +113,10 @@ impl RawConfig {
             drain_timeout: rules::DRAIN_TIMEOUT
                 .one(operation.drain_timeout)?
                 .unwrap_or(Duration::from_secs(10)),
-            limits: check_limits(limits)?,
+            memory: rules::MEMORY_MAX.one(defences.memory_max.clone())?.unwrap_or(MemoryMax::Auto),
+            limits: limits::check(limits, defences)?,
         })
     }
-}
-
-/// The limits of a worker, but for what was written.
-fn check_limits(written: raw::Limits) -> Result<Limits, ConfigError> {
-    let mut limits = Limits::default();
-    if let Some(silence) = rules::HEARTBEAT.one(written.heartbeat)? {
-        limits.heartbeat_ms = millis(silence);
-    }
-    if let Some(silence) = rules::STREAM_IDLE.one(written.stream_idle)? {
-        limits.stream_idle_ms_max = millis(silence);
-    }
-    if let Some(bytes) = rules::OUTBOX_BYTES.one(written.outbox_bytes)? {
-        limits.outbox.bytes_max = bytes;
-        limits.outbox_bytes_pause = limits.outbox_bytes_pause.min(bytes);
-    }
-    if let Some(bytes) = rules::MESSAGE_BYTES.one(written.message_bytes)? {
-        // What a backend posts becomes a message, so one bound holds for both.
-        limits.session.websocket.message_bytes_max = bytes;
-        limits.session.http.body_bytes_max = bytes;
-    }
-    fits(&limits).then_some(limits).ok_or(ConfigError::TooNarrow {
-        narrow: rules::OUTBOX_BYTES.key,
-        wide: rules::MESSAGE_BYTES.key,
-    })
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Whether a peer that reads everything at once can be sent the longest message.
-fn fits(limits: &Limits) -> bool {
-    let message = limits.session.websocket.message_bytes_max + FRAME_HEADER_BYTES_MAX;
-    message <= limits.outbox.bytes_max
 }
 
 #[cfg(test)]

@@ -149,6 +149,84 @@ keys! {
 }
 
 keys! {
+    /// What is seldom set: how long to wait for whom, and how much of what to take.
+    #[derive(clap::Args)]
+    #[command(next_help_heading = "Limits that defend")]
+    pub(in crate::config) struct Defences {
+        /// Drop a connection that has not established TLS by then [default: 5s]
+        #[arg(long, value_name = "TIME")]
+        handshake_time: Option<Written>,
+        /// Answer a request that is not whole by then with 408 [default: 5s]
+        #[arg(long, value_name = "TIME")]
+        request_time: Option<Written>,
+        /// Wait so long for another request on a connection [default: 60s]
+        #[arg(long, value_name = "TIME")]
+        keep_alive: Option<Written>,
+        /// Refuse a longer head with 431 [default: 8KiB]
+        #[arg(long, value_name = "BYTES")]
+        head_bytes: Option<Written>,
+        /// Refuse a head with more fields with 431 [default: 64]
+        #[arg(long, value_name = "N")]
+        headers: Option<Written>,
+        /// Refuse a longer target with 414 [default: 4KiB]
+        #[arg(long, value_name = "BYTES")]
+        target_bytes: Option<Written>,
+        /// Refuse a message in more frames with 1008 [default: 128]
+        #[arg(long, value_name = "N")]
+        fragments: Option<Written>,
+        /// Refuse a message that is not whole by then with 1008 [default: 10s]
+        #[arg(long, value_name = "TIME")]
+        message_time: Option<Written>,
+        /// Read so many messages and control frames of a WebSocket a second [default: off]
+        #[arg(long, value_name = "N|off")]
+        frames_per_second: Option<Written>,
+        /// Read so many bytes of a connection a second, once it is more than HTTP [default: off]
+        #[arg(long, value_name = "BYTES|off")]
+        bytes_per_second: Option<Written>,
+        /// Close with 1008 who has had more to say than that for so long [default: 10s]
+        #[arg(long, value_name = "TIME")]
+        rate_time: Option<Written>,
+        /// Close with 1013 when more frames wait for a peer [default: 4096]
+        #[arg(long, value_name = "N")]
+        outbox_frames: Option<Written>,
+        /// Close with 1013 when the oldest of them has waited so long [default: 30s]
+        #[arg(long, value_name = "TIME")]
+        outbox_time: Option<Written>,
+        /// Drop a connection whose socket has taken nothing for so long [default: 30s]
+        #[arg(long, value_name = "TIME")]
+        stall_time: Option<Written>,
+        /// Drop a connection after so many unanswered pings [default: 2]
+        #[arg(long, value_name = "N")]
+        heartbeat_misses: Option<Written>,
+        /// Drop a connection that has not answered our close by then [default: 2s]
+        #[arg(long, value_name = "TIME")]
+        close_time: Option<Written>,
+        /// Refuse a connection more topics than this [default: 128]
+        #[arg(long, value_name = "N")]
+        topics_per_conn: Option<Written>,
+        /// Turn away an address (IPv6: a /64) that has so many connections [default: off]
+        #[arg(long, value_name = "N|off")]
+        conns_per_address: Option<Written>,
+        /// Turn away an address that has brought so many within a second [default: off]
+        #[arg(long, value_name = "N|off")]
+        connects_per_address: Option<Written>,
+        /// How much memory there may be [default: auto, which is what the control group allows, or
+        /// all of this machine]
+        #[arg(long, value_name = "BYTES|auto|off")]
+        memory_max: Option<Written>,
+        /// Turn everybody away while so much of it is used [default: 85%]
+        #[arg(long, value_name = "PERCENT")]
+        memory_stop: Option<Written>,
+        /// Close with 1013 those for whom most waits while so much is used [default: 95%]
+        #[arg(long, value_name = "PERCENT")]
+        memory_shed: Option<Written>,
+        /// Open files that no connection gets [default: 64]
+        #[arg(long, value_name = "N")]
+        spare_files: Option<Written>,
+    }
+}
+
+keys! {
     /// How the server runs.
     #[derive(clap::Args)]
     #[command(next_help_heading = "Operation")]

@@ -12,7 +12,7 @@ use keys::Place;
 use nearest::nearest;
 use written::Slot;
 
-pub(super) use keys::{Keys, Limits, Listeners, Operation, Publishing, Tls};
+pub(super) use keys::{Defences, Keys, Limits, Listeners, Operation, Publishing, Tls};
 pub use written::Written;
 
 /// What the name of a variable of the environment begins with.
@@ -38,6 +38,8 @@ pub struct RawConfig {
     pub(super) publishing: Publishing,
     #[command(flatten)]
     pub(super) limits: Limits,
+    #[command(flatten)]
+    pub(super) defences: Defences,
     #[command(flatten)]
     pub(super) operation: Operation,
     /// Listeners with options of their own, which only a file has.
@@ -106,17 +108,19 @@ impl RawConfig {
             tls: self.tls.or(other.tls),
             publishing: self.publishing.or(other.publishing),
             limits: self.limits.or(other.limits),
+            defences: self.defences.or(other.defences),
             operation: self.operation.or(other.operation),
             tables,
         }
     }
 
-    fn groups(&mut self) -> [&mut dyn Keys; 5] {
+    fn groups(&mut self) -> [&mut dyn Keys; 6] {
         [
             &mut self.listeners,
             &mut self.tls,
             &mut self.publishing,
             &mut self.limits,
+            &mut self.defences,
             &mut self.operation,
         ]
     }
