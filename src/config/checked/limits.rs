@@ -110,7 +110,7 @@ mod tests {
         let text = "handshake-time = '1s'\nrequest-time = '2s'\nkeep-alive = '3s'\n\
             head-bytes = '4k'\nheaders = 5\ntarget-bytes = '2k'\nfragments = 7\n\
             message-time = '8s'\nframes-per-second = 9\nbytes-per-second = '1m'\n\
-            rate-time = '11s'\noutbox-frames = 12\noutbox-time = '13s'\nstall-time = '14s'\n\
+            rate-time = '11s'\noutbox-frames = 16\noutbox-time = '13s'\nstall-time = '14s'\n\
             heartbeat-misses = 15\nclose-time = '16s'\ntopics-per-conn = 17\n\
             conns-per-address = 18\nconnects-per-address = 19\nmemory-stop = '20%'\n\
             memory-shed = 21\nspare-files = 22\n";
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(found.session.websocket.fragments_max, 7);
         assert_eq!(found.pace.frames_per_second_max, NonZeroU32::new(9));
         assert_eq!(found.pace.bytes_per_second_max, NonZeroU32::new(1 << 20));
-        assert_eq!((found.outbox.frames_max, found.heartbeat_misses_max), (12, 15));
+        assert_eq!((found.outbox.frames_max, found.heartbeat_misses_max), (16, 15));
         assert_eq!(found.hub.topics_per_connection_max, 17);
         assert_eq!(found.addresses.connections_max, NonZeroU32::new(18));
         assert_eq!(found.addresses.connects_per_second_max, NonZeroU32::new(19));
