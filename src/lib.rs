@@ -50,15 +50,16 @@
 //! |---|---|---|
 //! | [`base`] | nouns without a domain: bytes, events, keys, time | nothing |
 //! | [`http`] | HTTP/1.1: requests, answers | base |
+//! | [`proxy`] | what a proxy says of its client, and which proxies are believed | base |
 //! | [`tls`] | TLS as `open`, `seal`, `close`; certificates | base |
 //! | [`reactor`] | the operating system: poll, sockets, affinity, files, signals | base |
 //! | [`ws`] | WebSocket (RFC 6455 and 7692), both sides | base, http |
 //! | [`hub`] | publish and subscribe on one core | base |
-//! | [`session`] | what a peer is saying | base, http, ws |
+//! | [`session`] | what a peer is saying | base, http, proxy, ws |
 //! | [`worker`] | one core's world, and the way to the others | all above but the reactor |
 //! | [`push`] | the service that `corecast serve` runs | base, http, ws, names of hub and worker |
 //! | [`admin`] | metrics and health, on a thread of its own | base, http, worker's metrics |
-//! | [`config`] | as written, as meant | base, what TLS is told, limits of worker |
+//! | [`config`] | as written, as meant | base, http, proxy, what TLS is told, limits of worker |
 //! | [`client`] | the other side: a small blocking client | base, http, tls, ws |
 //! | [`server`] | starts and joins the threads; the way in for users of the library | all |
 //!
@@ -78,6 +79,7 @@ pub mod client;
 pub mod config;
 pub mod http;
 pub mod hub;
+pub mod proxy;
 pub mod push;
 pub mod reactor;
 pub mod server;

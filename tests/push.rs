@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use corecast::base::{Handler, Input, Key, Origin, Readiness, Wake};
+use corecast::http::{OriginPattern, Origins};
 use corecast::hub::WorkerId;
 use corecast::push::{PublishKey, Publishers, Push, Settings};
 use corecast::worker::addresses::Addresses;
@@ -43,12 +44,18 @@ struct Client {
 }
 
 impl Server {
+    /// One that lets the pages of anybody in.
     fn new(publishers: Publishers) -> Self {
+        Self::with_origins(publishers, Origins::Any)
+    }
+
+    fn with_origins(publishers: Publishers, origins: Origins) -> Self {
         let settings = Settings {
             subprotocols: vec!["v2".into(), "v1".into()],
             publish_key: Some(PublishKey::new(KEY)),
             publish_identities: Vec::new(),
             publishers,
+            origins,
         };
         let (mut ends, _) = mesh(vec![Arc::new(Nobody)]);
         let (mailbox, doors) = ends.remove(0);
@@ -207,6 +214,36 @@ fn who_publishes_without_leave_is_closed_with_a_reason() {
         server.say(&mut intruder, Opcode::Text, b"hello");
         assert_eq!(intruder.hear(), ["close 1008 clients may not publish here"]);
         assert!(subscriber.hear().is_empty(), "{publishers:?}");
+    }
+}
+
+#[test]
+fn pages_of_others_open_nothing_and_publish_nothing() {
+    let listed = Origins::Listed(vec![OriginPattern::parse("https://*.b.org").unwrap()]);
+    let rows = [
+        ("", Origins::SameHost, true),
+        ("Origin: http://a\r\n", Origins::SameHost, true),
+        ("Origin: https://a\r\n", Origins::SameHost, true),
+        ("Origin: http://b\r\n", Origins::SameHost, false),
+        ("Origin: null\r\n", Origins::SameHost, false),
+        ("Origin: \r\n", Origins::SameHost, false),
+        ("Origin: http://a\r\nOrigin: http://a\r\n", Origins::SameHost, false),
+        ("Origin: http://a.b\r\n", Origins::SameHost, false),
+        ("Origin: https://x.b.org\r\n", listed.clone(), true),
+        ("Origin: https://b.org\r\n", listed.clone(), false),
+        ("Origin: http://a\r\n", listed.clone(), false),
+        ("", listed, true),
+        ("Origin: null\r\n", Origins::Any, true),
+    ];
+    for (origin, origins, is_let_in) in rows {
+        let mut server = Server::with_origins(Publishers::Everyone, origins);
+        let (answer, _) = server.upgrade("/echo", origin);
+        let status = if is_let_in { "101" } else { "403" };
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{origin}");
+        assert_eq!(answer.contains("--allow-origin says who is"), !is_let_in, "{answer}");
+        let keyed = format!("{origin}Content-Type: text/plain\r\nAuthorization: Bearer {KEY}\r\n");
+        let status = if is_let_in { "200" } else { "403" };
+        assert_eq!(server.post("192.0.2.1", &keyed, "a"), status, "{origin}");
     }
 }
 

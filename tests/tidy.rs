@@ -15,20 +15,21 @@ mod source;
 
 /// Who may import what of ours, and what it must never name. The reasons are in the front page of
 /// the library.
-const LAYERS: [(&str, &[&str], &[&str]); 13] = [
+const LAYERS: [(&str, &[&str], &[&str]); 14] = [
     ("base", &[], PURE),
     ("http", &["base"], PURE),
+    ("proxy", &["base"], PURE),
     ("tls", &["base"], &["mio", "TcpStream", "TcpListener", "thread", "Instant::now"]),
     ("reactor", &["base"], &["rustls"]),
     ("ws", &["base", "http"], PURE),
     ("hub", &["base"], PURE),
-    ("session", &["base", "http", "ws"], PURE),
-    ("worker", &["base", "http", "ws", "tls", "hub", "session"], PURE),
+    ("session", &["base", "http", "proxy", "ws"], PURE),
+    ("worker", &["base", "http", "proxy", "ws", "tls", "hub", "session"], PURE),
     ("push", &["base", "http", "ws", "hub", "worker"], PURE),
     ("client", &["base", "http", "tls", "ws"], &["mio", "rustls", "std::thread"]),
     ("admin", &["base", "http", "tls", "worker::metrics", "worker::mesh"], PURE),
     ("backplane", &["base", "http", "tls", "worker::metrics", "worker::mesh"], &["mio"]),
-    ("config", &["base", "tls::config", "worker::limits"], PURE),
+    ("config", &["base", "http", "proxy", "tls::config", "worker::limits"], PURE),
 ];
 
 /// Where everything comes together: who may import everything.

@@ -19,6 +19,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use corecast::http::Origins;
 use corecast::push::{Publishers, Push, Settings};
 use corecast::server::Server;
 use corecast::tls::{Random, ServerConfig, config, pki};
@@ -128,6 +129,7 @@ pub fn serve(args: &ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
         publish_key: None,
         publish_identities: Vec::new(),
         publishers: Publishers::Locals,
+        origins: Origins::SameHost,
     });
     let running = server.start(move |_| Push::new(Arc::clone(&settings)))?;
     let address = *running.addresses().first().ok_or("it listens nowhere")?;

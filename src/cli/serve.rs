@@ -87,14 +87,16 @@ fn server(config: &Config) -> Result<(Server, Vec<Origin>), Failure> {
     let mut identities = Identities::default();
     for listener in &config.listeners {
         let address = listener.address.to_string();
+        let behind =
+            |offer: Listener| offer.behind(listener.proxies.clone(), listener.is_announced);
         server = match &listener.kind {
-            Kind::Http => server.listen(address),
+            Kind::Http => server.listen_as(address, behind(Listener::plain())),
             Kind::Https(security) | Kind::StreamEcho(security) => {
                 let (sources, loaded) = identities.find(security)?;
                 let is_stream = matches!(listener.kind, Kind::StreamEcho(_));
                 let speech = if is_stream { Speech::Stream } else { Speech::Http };
                 let offer = Listener::tls(Arc::clone(&loaded.config)).with_speech(speech);
-                server.listen_as(address, offer).renewed_from(sources, loaded)
+                server.listen_as(address, behind(offer)).renewed_from(sources, loaded)
             }
         };
     }
@@ -129,6 +131,7 @@ fn settings(config: &Config) -> Settings {
         publish_key: config.publish_key.as_ref().map(|key| PublishKey::new(key.as_str())),
         publish_identities: config.publish_identities.clone(),
         publishers,
+        origins: config.origins.clone(),
     }
 }
 

@@ -63,6 +63,13 @@ pub enum ConfigError {
         /// The key.
         key: &'static str,
     },
+    /// A key that lets nobody in without another.
+    Closed {
+        /// The key.
+        key: &'static str,
+        /// The key that would let somebody in.
+        needed: &'static str,
+    },
     /// A key that means nothing for a listener of this kind.
     Meaningless {
         /// The key.
@@ -127,6 +134,9 @@ impl fmt::Display for ConfigError {
             Self::Twice(address) => write!(f, "the address {address} is written twice"),
             Self::InListener { number, error } => write!(f, "listener {number}: {error}"),
             Self::Needed { key } => write!(f, "{key} is missing"),
+            Self::Closed { key, needed } => {
+                write!(f, "{key} lets nobody in without {needed}, which says who may come")
+            }
             Self::Meaningless { key, kind } => write!(f, "{key} means nothing for kind = `{kind}`"),
             Self::Missing { given, missing } => {
                 write!(f, "{given} is given without {missing}; each needs the other")

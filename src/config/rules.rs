@@ -9,6 +9,8 @@ use super::checked::{ClientAuthName, KindName};
 use super::raw::Written;
 use super::values::{MemoryMax, PublishKey, Workers};
 use super::{ConfigError, units};
+use crate::http::OriginPattern;
+use crate::proxy::Network;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -84,6 +86,24 @@ pub(super) const PUBLISH_IDENTITY: Rule<String> = Rule {
         between(1, 255, text.chars().count())?;
         (!text.contains(char::is_control)).then(|| text.to_owned())
     },
+};
+
+pub(super) const TRUSTED_PROXY: Rule<Network> = Rule {
+    key: "trusted-proxy",
+    allowed: "write an address or a network once, such as 192.0.2.1, 10.0.0.0/8 or fd00::/8, \
+              with nothing but zeros behind its prefix",
+    read: Network::parse,
+};
+
+pub(super) const PROXY_PROTOCOL: Rule<bool> =
+    Rule { key: "proxy-protocol", allowed: "write true or false", read: |text| text.parse().ok() };
+
+/// `None` within lets the pages of anybody in.
+pub(super) const ALLOW_ORIGIN: Rule<Option<OriginPattern>> = Rule {
+    key: "allow-origin",
+    allowed: "write SCHEME://HOST or SCHEME://HOST:PORT once, such as https://example.org or \
+              https://*.example.org, or *",
+    read: |text| if text == "*" { Some(None) } else { OriginPattern::parse(text).map(Some) },
 };
 
 /// A set of workers is a bitmap of 256.
@@ -375,6 +395,9 @@ mod tests {
     #[test]
     fn every_rule_ends_where_it_says() {
         hold(&LISTEN, &["127.0.0.1:0", "[::1]:80", "localhost:1"], &["", "8080", ":80", "a:b:c"]);
+        hold(&TRUSTED_PROXY, &["10.0.0.0/8", "::1"], &["10.0.0.1/8", "proxy", ""]);
+        hold(&PROXY_PROTOCOL, &["true", "false"], &["v2", ""]);
+        hold(&ALLOW_ORIGIN, &["*", "https://*.a.org"], &["", "a.org", "https://a/", "null"]);
         hold(&WORKERS, &["auto", "1", "256"], &["0", "257", "-1", "lots", ""]);
         hold(&MAX_CONNS, &["1", "10000000"], &["0", "10000001", "1e5"]);
         hold(&REQUEST_TIME, &["100ms", "1h"], &["99ms", "3601s", "off"]);

@@ -12,6 +12,7 @@
 mod body;
 mod client;
 mod head;
+mod origin;
 pub mod query;
 mod reader;
 mod refusal;
@@ -20,6 +21,7 @@ mod response;
 
 pub use body::BodyReader;
 pub use client::{Request, ResponseFault, ResponseHead, ResponseReader, is_token};
+pub use origin::{Origin, OriginPattern, Origins};
 pub use reader::{Heard, Limits, Reader};
 pub use refusal::Refusal;
 pub use request::{Method, RequestHead};

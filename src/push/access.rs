@@ -10,7 +10,7 @@ use std::fmt;
 use std::hint;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::http::{RequestHead, Response, Status};
+use crate::http::{Origin, Origins, RequestHead, Response, Status};
 
 use super::routes::refuse;
 
@@ -83,6 +83,24 @@ pub(super) fn check_post(
     }
 }
 
+/// Whether a request may come from where it does, or the answer that it may not: a browser sends
+/// the requests of any page, with what it knows of its user, and says in `Origin` whose page it is.
+/// Other clients say nothing, or what they like.
+pub(super) fn check_origin(
+    head: &RequestHead,
+    secure: bool,
+    origins: &Origins,
+) -> Result<(), Response> {
+    if origins.admit(head, secure) {
+        return Ok(());
+    }
+    let shown: Vec<_> =
+        head.headers_of("Origin").map(|origin| String::from_utf8_lossy(origin)).collect();
+    let shown = shown.join(", ");
+    let reason = format!("pages of the origin {shown} are not let in; --allow-origin says who is");
+    Err(refuse(Status::FORBIDDEN, &reason))
+}
+
 /// Whether a request comes from somebody on this machine.
 fn is_local(peer: SocketAddr, head: &RequestHead) -> bool {
     let is_forwarded = FORWARDED.iter().any(|name| head.header(name).is_some());
@@ -93,13 +111,9 @@ fn is_local(peer: SocketAddr, head: &RequestHead) -> bool {
 /// Whether a page of `origin` was served by this machine: `http://localhost:3000` was, and `null`,
 /// which a page of anybody can have, is not.
 fn is_local_origin(origin: &[u8]) -> bool {
-    let Ok(origin) = str::from_utf8(origin) else { return false };
-    let Some((_scheme, authority)) = origin.split_once("://") else { return false };
-    let host = match authority.strip_prefix('[') {
-        Some(bracketed) => bracketed.split(']').next(),
-        None => authority.split(':').next(),
-    };
-    host.is_some_and(|host| {
+    let origin = str::from_utf8(origin).ok().and_then(Origin::parse);
+    origin.is_some_and(|origin| {
+        let host = origin.host().trim_matches(['[', ']']);
         host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     })
 }

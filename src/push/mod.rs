@@ -19,7 +19,7 @@ mod routes;
 use std::sync::Arc;
 
 use crate::base::Key;
-use crate::http::{Response, Status};
+use crate::http::{Origins, Response, Status};
 use crate::hub::TopicName;
 use crate::worker::{Caller, Context, Incoming, Service, Verdict};
 use crate::ws::{CloseCode, Message};
@@ -50,6 +50,8 @@ pub struct Settings {
     pub publish_identities: Vec<String>,
     /// Which WebSocket clients may publish.
     pub publishers: Publishers,
+    /// Whose pages may open a WebSocket and publish by POST.
+    pub origins: Origins,
 }
 
 /// Topics, and an echo: one value a core.
@@ -135,6 +137,7 @@ impl Push {
 
     /// Whether the sender of a body may publish it.
     fn check_publisher(&self, request: &Incoming<'_>) -> Result<(), Response> {
+        access::check_origin(request.head, request.peer.secure, &self.settings.origins)?;
         if self.is_known_publisher(request) {
             return Ok(());
         }
@@ -173,7 +176,10 @@ impl Service for Push {
         cx: &mut Context<'_, Purpose>,
     ) -> Verdict<Purpose> {
         let subprotocol = request.subprotocol(&self.settings.subprotocols);
-        match self.purpose(request, cx) {
+        let purpose =
+            access::check_origin(request.head, request.peer.secure, &self.settings.origins)
+                .and_then(|()| self.purpose(request, cx));
+        match purpose {
             Ok(state) => Verdict::Accept { state, subprotocol },
             Err(response) => Verdict::Refuse(response),
         }
@@ -192,11 +198,10 @@ impl Service for Push {
     }
 
     fn connected(&mut self, caller: &Caller<'_>, cx: &mut Context<'_, Purpose>) -> Option<Purpose> {
+        let address = caller.peer.address;
         match caller.identity {
-            Some(identity) => {
-                log::info!("stream from {}: authorized: {identity}", caller.peer.address);
-            }
-            None => log::info!("stream from {}: unauthorized", caller.peer.address),
+            Some(identity) => log::info!("stream from {address}: authorized: {identity}"),
+            None => log::info!("stream from {address}: unauthorized"),
         }
         // The first bytes of an outbox find room; and who were too slow for them had its end.
         let _ = cx.write(caller.key, WELCOME);

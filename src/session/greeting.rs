@@ -4,17 +4,25 @@ use std::net::SocketAddr;
 
 use crate::base::Input;
 use crate::http::{Heard, Limits, Reader, Refusal, RequestHead};
+use crate::proxy::{self, Announced, Preamble};
 use crate::ws::deflate::Agreement;
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
-    /// The address the connection came from.
+    /// The client's address: that of the other end, or what a trusted proxy there says.
     pub address: SocketAddr,
     /// The number of the listener that accepted it.
     pub listener: u32,
     /// Whether what it says came through TLS.
     pub secure: bool,
+}
+
+/// A connection through a proxy that has not said yet whose it is.
+#[derive(Debug)]
+pub struct Introduction {
+    peer: Peer,
+    preamble: Preamble,
 }
 
 /// A connection that speaks HTTP.
@@ -41,6 +49,22 @@ pub struct Upgrading {
     pub deflate: Option<Agreement>,
     /// What the peer sent without waiting for it.
     pub early: Vec<u8>,
+}
+
+impl Introduction {
+    /// A connection that `peer` brings, of which nothing has been read yet.
+    pub fn new(peer: Peer) -> Self {
+        Self { peer, preamble: Preamble::default() }
+    }
+
+    /// Reads on until it is known whose the connection is; what follows stays in `input`.
+    pub fn next(&mut self, input: &mut Input<'_>) -> Result<Option<Peer>, proxy::Fault> {
+        let announced = self.preamble.next(input)?;
+        Ok(announced.map(|announced| match announced {
+            Announced::Client(address) => Peer { address, ..self.peer },
+            Announced::Itself => self.peer,
+        }))
+    }
 }
 
 impl Greeting {

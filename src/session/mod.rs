@@ -5,6 +5,8 @@
 //! connection while the bytes are still where they arrived.
 //!
 //! ```text
+//! Introducing ---- a proxy has said whose it is ----> Arriving, Greeting
+//!
 //! Arriving ---- TLS is established ----> Stream ----> Finishing     (bytes without HTTP)
 //!
 //! Greeting ---- upgrade ----> Upgrading ---- heard everywhere ----> WebSocket
@@ -22,7 +24,7 @@ use crate::http;
 use crate::http::{Heard, Refusal, RequestHead};
 use crate::ws::{self, Decoder, Event};
 
-pub use greeting::{Greeting, Peer, Upgrading};
+pub use greeting::{Greeting, Introduction, Peer, Upgrading};
 pub use reason::CloseReason;
 
 /// What a connection is, now.
@@ -34,6 +36,8 @@ pub enum Session {
     Upgrading(Box<Upgrading>),
     /// Messages go both ways (RFC 6455).
     WebSocket(Decoder),
+    /// A proxy is to say first whose the connection is.
+    Introducing(Box<Introduction>),
     /// Bytes will go both ways as soon as whoever sends them is known.
     Arriving(Box<Peer>),
     /// Bytes go both ways, and only the service knows what they mean.
@@ -124,7 +128,11 @@ impl Session {
             Self::Stream if input.is_empty() => Ok(None),
             Self::Stream => Ok(Some(Action::Bytes(input.take_all()))),
             // Nobody who arrives is listened to before the worker knows who that is.
-            Self::Arriving(_) | Self::Finishing(_) | Self::Leaving(_) | Self::Lingering(_) => {
+            Self::Introducing(_)
+            | Self::Arriving(_)
+            | Self::Finishing(_)
+            | Self::Leaving(_)
+            | Self::Lingering(_) => {
                 input.take_all();
                 Ok(None)
             }
@@ -156,7 +164,9 @@ impl Session {
         *self = match before {
             Self::WebSocket(decoder) => Self::Closing(decoder, reason),
             Self::Stream => Self::Finishing(reason),
-            Self::Upgrading(_) | Self::Greeting(_) | Self::Arriving(_) => Self::Leaving(reason),
+            Self::Upgrading(_) | Self::Greeting(_) | Self::Introducing(_) | Self::Arriving(_) => {
+                Self::Leaving(reason)
+            }
             // It is ending already, for a reason of its own.
             ending => ending,
         };

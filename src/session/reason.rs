@@ -42,11 +42,15 @@ pub enum CloseReason {
     Flooding,
     /// Memory was short, and much waited for the peer.
     Memory,
+    /// A proxy did not say, in the words of its protocol, whose connection it was.
+    Unannounced,
+    /// The address that a proxy named has as many connections as it may have, or brings too many.
+    Crowded,
 }
 
 impl CloseReason {
     /// Every label, in the order of [`CloseReason::index`].
-    pub const LABELS: [&'static str; 18] = [
+    pub const LABELS: [&'static str; 20] = [
         "peer",
         "lost",
         "service",
@@ -65,6 +69,8 @@ impl CloseReason {
         "unwanted",
         "flooding",
         "memory",
+        "unannounced",
+        "crowded",
     ];
 
     /// The place of this reason in [`CloseReason::LABELS`].
@@ -88,6 +94,8 @@ impl CloseReason {
             Self::Unwanted => 15,
             Self::Flooding => 16,
             Self::Memory => 17,
+            Self::Unannounced => 18,
+            Self::Crowded => 19,
         }
     }
 
@@ -103,10 +111,10 @@ mod tests {
 
     #[test]
     fn every_label_is_reached_by_its_own_index() {
-        let reasons = [CloseReason::Peer(None), CloseReason::Lost, CloseReason::Memory];
+        let reasons = [CloseReason::Peer(None), CloseReason::Lost, CloseReason::Crowded];
         for reason in reasons {
             assert_eq!(CloseReason::LABELS[reason.index()], reason.label());
         }
-        assert_eq!(CloseReason::Memory.index() + 1, CloseReason::LABELS.len());
+        assert_eq!(CloseReason::Crowded.index() + 1, CloseReason::LABELS.len());
     }
 }

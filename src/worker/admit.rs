@@ -3,15 +3,17 @@
 //! Everything that may stand against a caller is looked at before anything is made for it: no TLS
 //! has begun, nothing was read, and turning it away costs a `close`.
 
+use std::net::IpAddr;
+
 use super::addresses::{Crowd, Seat};
 use super::breach::Turned;
 use super::connection::Connection;
 use super::link::Link;
 use super::pressure::Pressure;
 use super::world::World;
-use super::{Listener, Service, Speech, Transport, Worker};
+use super::{Service, Transport, Worker};
 use crate::base::{Key, Origin, Stream};
-use crate::session::{Peer, Session};
+use crate::session::{Introduction, Peer, Session};
 use crate::tls::Tls;
 
 impl From<Crowd> for Turned {
@@ -28,12 +30,20 @@ impl<S: Stream, V: Service> Worker<S, V> {
     pub(super) fn admit(&mut self, stream: S, origin: Origin) -> Result<Key, Turned> {
         self.check_room()?;
         let listener = self.listeners.get(origin.via as usize).ok_or(Turned::Internal)?;
-        let Listener { transport, speech, .. } = listener.clone();
-        let seat = self.world.addresses.admit(origin.peer.ip(), self.world.now)?;
-        let tls = match transport {
+        let is_trusted = listener.trusts(origin.peer.ip());
+        if listener.is_announced && !is_trusted {
+            return Err(Turned::Untrusted);
+        }
+        // A proxy has many clients; each is counted when the proxy has said whose it is.
+        let seat = if is_trusted {
+            None
+        } else {
+            self.world.addresses.admit(origin.peer.ip(), self.world.now)?
+        };
+        let tls = match &listener.transport {
             Transport::Plain => None,
             Transport::Tls(config) => {
-                let Ok(tls) = Tls::server(&config) else {
+                let Ok(tls) = Tls::server(config) else {
                     self.world.vacate(seat);
                     return Err(Turned::Internal);
                 };
@@ -41,9 +51,10 @@ impl<S: Stream, V: Service> Worker<S, V> {
             }
         };
         let peer = Peer { address: origin.peer, listener: origin.via, secure: tls.is_some() };
-        let session = match speech {
-            Speech::Http => Session::new(peer),
-            Speech::Stream => Session::Arriving(Box::new(peer)),
+        let session = if listener.is_announced {
+            Session::Introducing(Box::new(Introduction::new(peer)))
+        } else {
+            listener.session(peer)
         };
         Ok(self.seat(Link::new(stream, tls), session, seat))
     }
@@ -64,7 +75,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
 
     /// Makes a connection of `link`, which begins with a handshake or a request.
     fn seat(&mut self, link: Link<S>, session: Session, seat: Option<Seat>) -> Key {
-        let secure = link.tls.is_some();
+        let is_known = link.tls.is_none() && !matches!(session, Session::Introducing(_));
         let key = self.world.connections.insert(Connection::new(session, self.world.tick));
         self.links.extend_to(key.index() + 1, || None);
         if let Some(slot) = self.links.get_mut(key.index()) {
@@ -72,11 +83,11 @@ impl<S: Stream, V: Service> Worker<S, V> {
         }
         self.world.occupy(key, seat);
         let limits = &self.world.limits;
-        let ms = if secure { limits.handshake_ms_max } else { limits.request_ms_max };
+        let ms = if is_known { limits.request_ms_max } else { limits.handshake_ms_max };
         self.world.wait(key, ms);
         self.world.metrics().connections_opened_total.add(1);
         self.world.metrics().connections.add(1);
-        if !secure {
+        if is_known {
             self.attend(key, |worker| worker.arrived(key));
         }
         key
@@ -87,6 +98,13 @@ impl<T> World<T> {
     /// Counts a caller that was not let in.
     pub(super) fn turned(&self, reason: Turned) {
         self.metrics().connections_refused_total.add(reason.index(), 1);
+    }
+
+    /// Counts `key`, which a proxy brought, among the connections of its client's `address`.
+    pub(super) fn seat(&mut self, key: Key, address: IpAddr) -> Result<(), Turned> {
+        let seat = self.addresses.admit(address, self.now)?;
+        self.occupy(key, seat);
+        Ok(())
     }
 
     /// Gives `key` the place `seat` among the connections of its address.

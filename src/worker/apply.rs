@@ -1,13 +1,15 @@
 //! Acting on what a peer said.
 
+use super::breach::Turned;
 use super::codecs;
 use super::connection::{Guest, Marks};
 use super::world::World;
-use super::{Caller, CloseReason, Context, Incoming, Peer, Service, Verdict, Worker};
+use super::{Caller, CloseReason, Context, Incoming, Service, Verdict, Worker};
 use crate::base::{Input, Key, Stream};
 use crate::http::{Method, RequestHead, Response, Status};
 use crate::hub::TopicName;
-use crate::session::{self, Action, Fault, Session, Upgrading};
+use crate::proxy;
+use crate::session::{self, Action, Fault, Peer, Session, Upgrading};
 use crate::tls::Identity;
 use crate::ws::deflate::{Agreement, Deflated, Takeover};
 use crate::ws::handshake::{self, Upgrade};
@@ -85,7 +87,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
 
     /// Asks the service whether the body that `head` announces may come.
     fn announced(&mut self, key: Key, head: RequestHead) {
-        let Some((peer, identity)) = self.lend(key) else { return };
+        let Some((peer, identity)) = self.lend(key, &head) else { return };
         let incoming =
             Incoming { key, head: &head, body: &[], peer, identity: identity.as_deref() };
         let is_wanted = self.is_wanted(&incoming);
@@ -121,7 +123,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
     }
 
     fn request(&mut self, key: Key, head: &RequestHead, body: &[u8]) {
-        let Some((peer, identity)) = self.lend(key) else { return };
+        let Some((peer, identity)) = self.lend(key, head) else { return };
         let incoming = Incoming { key, head, body, peer, identity: identity.as_deref() };
         self.world.metrics().requests_total.add(1);
         if handshake::is_upgrade(head) {
@@ -134,10 +136,11 @@ impl<S: Stream, V: Service> Worker<S, V> {
 
     /// Who is asking: the identity is lent, since the call that is told of it may touch every
     /// connection.
-    fn lend(&mut self, key: Key) -> Option<(Peer, Option<Box<Identity>>)> {
+    fn lend(&mut self, key: Key, head: &RequestHead) -> Option<(Peer, Option<Box<Identity>>)> {
         let connection = self.world.connections.get_mut(key)?;
         let Session::Greeting(greeting) = &connection.session else { return None };
-        Some((greeting.peer, connection.guest.lend()))
+        let (peer, identity) = (greeting.peer, connection.guest.lend());
+        Some((self.client(peer, head), identity))
     }
 
     fn take_back(&mut self, key: Key, identity: Option<Box<Identity>>) {
@@ -153,6 +156,20 @@ impl<S: Stream, V: Service> Worker<S, V> {
         let is_flooded = self.world.unsaid(incoming.key) > self.world.limits.outbox.bytes_max;
         let is_last = !incoming.head.keep_alive() || self.draining.is_some() || is_flooded;
         self.respond(incoming, &response, is_last);
+    }
+
+    /// Who asks with `head`, which `peer` brought: a proxy that is trusted says for whom.
+    fn client(&self, peer: Peer, head: &RequestHead) -> Peer {
+        let proxies = self.listeners.get(peer.listener as usize).map(|it| it.proxies.as_slice());
+        match proxies {
+            None | Some([]) => peer,
+            Some(proxies) => {
+                // It is written from the left and believed from the right.
+                let values: Vec<_> = head.headers_of("X-Forwarded-For").collect();
+                let address = proxy::client_of(peer.address, values.into_iter(), proxies);
+                Peer { address, ..peer }
+            }
+        }
     }
 
     fn respond(&mut self, incoming: &Incoming<'_>, response: &Response, is_last: bool) {
@@ -179,6 +196,11 @@ impl<S: Stream, V: Service> Worker<S, V> {
         if self.draining.is_some() {
             return self.respond(incoming, &super::world::unavailable(), true);
         }
+        if let Err(reason) = self.count_forwarded(incoming) {
+            self.world.turned(reason);
+            let response = Response::new(Status::TOO_MANY_REQUESTS);
+            return self.respond(incoming, &response, true);
+        }
         match self.service.upgrade(incoming, &mut Context::new(&mut self.world)) {
             Verdict::Refuse(response) => {
                 self.world.hub.remove(incoming.key);
@@ -190,6 +212,18 @@ impl<S: Stream, V: Service> Worker<S, V> {
                 upgrade.encode(subprotocol.as_deref(), deflate, &mut response);
                 self.accept(incoming.key, state, (response, deflate));
             }
+        }
+    }
+
+    /// Counts a connection by the address of its client, where a proxy says only in the request
+    /// whose it is, and it is now about to be one client's alone.
+    fn count_forwarded(&mut self, incoming: &Incoming<'_>) -> Result<(), Turned> {
+        let connection = self.world.connections.get(incoming.key);
+        match connection.map(|connection| &connection.session) {
+            Some(Session::Greeting(it)) if it.peer.address != incoming.peer.address => {
+                self.world.seat(incoming.key, incoming.peer.address.ip())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -260,7 +294,8 @@ impl<S: Stream, V: Service> Worker<S, V> {
                     worker.service.subscribed(key, &topic, &mut Context::new(&mut worker.world));
                 });
             }
-            Session::Arriving(_)
+            Session::Introducing(_)
+            | Session::Arriving(_)
             | Session::Stream
             | Session::Finishing(_)
             | Session::Closing(..)

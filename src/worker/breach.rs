@@ -97,14 +97,24 @@ pub enum Turned {
     AddressConnections,
     /// Its address has brought too many within a second.
     AddressRate,
+    /// It came to a listener for proxies, and is none that is trusted.
+    Untrusted,
     /// TLS could not begin.
     Internal,
 }
 
 impl Turned {
     /// Every label, in the order of [`Turned::index`].
-    pub const LABELS: &[&'static str] =
-        &["full", "draining", "files", "memory", "address-connections", "address-rate", "internal"];
+    pub const LABELS: &[&'static str] = &[
+        "full",
+        "draining",
+        "files",
+        "memory",
+        "address-connections",
+        "address-rate",
+        "untrusted",
+        "internal",
+    ];
 
     /// The place of this reason in [`Turned::LABELS`].
     pub const fn index(self) -> usize {

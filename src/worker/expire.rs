@@ -194,7 +194,9 @@ impl<T> World<T> {
             Session::Greeting(greeting) if greeting.is_idle() => {
                 self.end(key, &[], CloseReason::Draining);
             }
-            Session::Arriving(_) => self.end(key, &[], CloseReason::Draining),
+            Session::Introducing(_) | Session::Arriving(_) => {
+                self.end(key, &[], CloseReason::Draining);
+            }
             _ => self.close(key, CloseCode::GOING_AWAY, "shutting down", CloseReason::Draining),
         }
     }
@@ -240,7 +242,9 @@ fn due<T>(
         Session::Greeting(_) | Session::Upgrading(_) => {
             within(limits.request_ms_max, CloseReason::Request)
         }
-        Session::Arriving(_) => within(limits.handshake_ms_max, CloseReason::Handshake),
+        Session::Introducing(_) | Session::Arriving(_) => {
+            within(limits.handshake_ms_max, CloseReason::Handshake)
+        }
         Session::Stream => stream_due(connection, now, limits),
         // As long as the peer reads, it gets what it is owed.
         Session::Finishing(reason) => match stalled(connection, now, limits) {

@@ -140,6 +140,9 @@ impl<S: Stream, V: Service> Worker<S, V> {
     /// Takes bytes as they came from the socket, and decrypts them where there is TLS.
     fn open(&mut self, key: Key, bytes: &mut [u8]) {
         let mut input = Input::new(bytes);
+        if !self.is_introduced(key, &mut input) {
+            return;
+        }
         loop {
             let Some(link) = self.links.get_mut(key.index()).and_then(Option::as_mut) else {
                 return;
@@ -169,6 +172,35 @@ impl<S: Stream, V: Service> Worker<S, V> {
             connection.guest.take_back(identity);
         }
         self.arrived(key);
+    }
+
+    /// Hears what a proxy says first where one does. Returns whether it is known whose the
+    /// connection is.
+    fn is_introduced(&mut self, key: Key, input: &mut Input<'_>) -> bool {
+        let Some(connection) = self.world.connections.get_mut(key) else { return false };
+        let Session::Introducing(introduction) = &mut connection.session else { return true };
+        let peer = match introduction.next(input) {
+            Ok(Some(peer)) => peer,
+            Ok(None) => return false,
+            Err(fault) => {
+                log::debug!("no client was announced: {fault:?}");
+                self.world.bury(key, CloseReason::Unannounced);
+                return false;
+            }
+        };
+        let Some(listener) = self.listeners.get(peer.listener as usize) else { return false };
+        let is_itself = listener.trusts(peer.address.ip());
+        if !is_itself && let Err(reason) = self.world.seat(key, peer.address.ip()) {
+            self.world.turned(reason);
+            self.world.bury(key, CloseReason::Crowded);
+            return false;
+        }
+        let Some(connection) = self.world.connections.get_mut(key) else { return false };
+        connection.session = listener.session(peer);
+        if !peer.secure {
+            self.arrived(key);
+        }
+        true
     }
 
     /// Takes plaintext, and acts on all of it.
@@ -216,7 +248,10 @@ impl<S: Stream, V: Service> Worker<S, V> {
         let Some(connection) = self.world.connections.get_mut(key) else { return };
         connection.marks.set(Marks::ENDED);
         match connection.session {
-            Session::Greeting(_) | Session::Upgrading(_) | Session::Arriving(_) => {
+            Session::Greeting(_)
+            | Session::Upgrading(_)
+            | Session::Introducing(_)
+            | Session::Arriving(_) => {
                 self.world.end(key, &[], CloseReason::Lost);
             }
             Session::Stream => self.world.end(key, &[], CloseReason::Peer(None)),

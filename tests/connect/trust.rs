@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use corecast::http::Origins;
 use corecast::push::{Publishers, Push, Settings};
 use corecast::server::{Running, Server};
 use corecast::tls::DefaultTimeProvider;
@@ -32,6 +33,7 @@ impl Secured {
             publish_key: None,
             publishers,
             publish_identities,
+            origins: Origins::SameHost,
         };
         let settings = Arc::new(settings);
         let running = Server::builder()

@@ -109,6 +109,26 @@ fn curl_gets_the_head_of_what_it_would_get() {
 }
 
 #[test]
+fn curl_announces_itself_like_a_proxy() {
+    let program = Program::start(&[
+        "--listen-tls=127.0.0.1:0",
+        "--proxy-protocol",
+        "--trusted-proxy=127.0.0.0/8",
+        "--admin=off",
+        "--workers=1",
+    ]);
+    let [http, https] = [String::new(), program.address("https://").to_string()];
+    let authority = program.authority().to_str().unwrap().to_owned();
+    let host = Host { _program: program, authority, http, https };
+    let url = format!("https://{}/connections", host.https);
+    let Some(said) = host.curl(&["--haproxy-protocol", &url]) else { return };
+    assert_eq!(said, "{\"connections\":1}\n");
+    // TLS, where the announcement should be, is refused.
+    let silent = Command::new("curl").args(["-sk", "--max-time", "20", &url]).output().unwrap();
+    assert!(!silent.status.success() && silent.stdout.is_empty(), "{silent:?}");
+}
+
+#[test]
 fn openssl_sees_the_answer_and_an_orderly_end() {
     let host = Host::start();
     let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

@@ -78,7 +78,9 @@ impl History {
             | CloseReason::Panicked
             | CloseReason::Unwanted
             | CloseReason::Flooding
-            | CloseReason::Memory => false,
+            | CloseReason::Memory
+            | CloseReason::Unannounced
+            | CloseReason::Crowded => false,
         };
         if excused { Ok(()) } else { Err(format!("{} ended: {}", client.conn, reason.label())) }
     }

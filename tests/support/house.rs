@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use corecast::http::Origins;
 use corecast::push::{Publishers, Push, Settings};
 use corecast::server::{Running, Server};
 use corecast::tls::{config, pki};
@@ -33,6 +34,7 @@ impl House {
             publish_key: None,
             publish_identities: Vec::new(),
             publishers,
+            origins: Origins::SameHost,
         };
         let settings = Arc::new(settings);
         let running = Server::builder()

@@ -4,8 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
-use crate::config::raw::{Keys, Listeners, RawListener, Tls, Written, dashed};
+use crate::config::raw::{Keys, Listeners, Proxies, RawListener, Tls, Written, dashed};
 use crate::config::rules::{self, Rule};
+use crate::proxy::Network;
 use crate::tls::config::{Authorities, CertificateFiles, ClientAuth};
 
 /// Where to listen, and what for.
@@ -15,6 +16,10 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What it serves.
     pub kind: Kind,
+    /// The proxies in front of it that are believed.
+    pub proxies: Vec<Network>,
+    /// Whether they speak the PROXY protocol.
+    pub is_announced: bool,
 }
 
 impl Listener {
@@ -67,18 +72,18 @@ pub(in crate::config) enum ClientAuthName {
 }
 
 /// What the listeners of the command line and of the file have in common.
-struct Defaults {
-    tls: Tls,
+pub(super) struct Defaults {
+    pub(super) proxies: Proxies,
+    pub(super) tls: Tls,
 }
 
 /// All listeners: those of lists and of tables, or on loopback if nothing was written.
 pub(super) fn listeners(
     lists: Listeners,
     tables: Vec<RawListener>,
-    tls: Tls,
+    defaults: &Defaults,
 ) -> Result<Vec<Listener>, ConfigError> {
     let nothing = lists == Listeners::default() && tables.is_empty();
-    let defaults = Defaults { tls };
     // Half a certificate is wrong even where nobody asks for it.
     security(&defaults.tls)?;
     if nothing {
@@ -113,7 +118,7 @@ impl Defaults {
 
     /// A listener that says nothing of itself but where it is and what for.
     fn listener(&self, address: SocketAddr, kind: KindName) -> Result<Listener, ConfigError> {
-        Ok(Listener { address, kind: self.kind(kind, Tls::default())? })
+        self.finish(address, self.kind(kind, Tls::default())?, Proxies::default())
     }
 
     fn table(&self, table: RawListener) -> Result<Listener, ConfigError> {
@@ -121,7 +126,24 @@ impl Defaults {
         let address = rules::ADDRESS.one(table.place.address)?;
         let address = address.ok_or(missing(rules::ADDRESS.key))?;
         let kind = rules::KIND.one(table.place.kind)?.ok_or(missing(rules::KIND.key))?;
-        Ok(Listener { address, kind: self.kind(kind, table.tls)? })
+        self.finish(address, self.kind(kind, table.tls)?, table.proxies)
+    }
+
+    /// A listener, with what is said of the proxies in front of it and of those of all.
+    fn finish(
+        &self,
+        address: SocketAddr,
+        kind: Kind,
+        proxies: Proxies,
+    ) -> Result<Listener, ConfigError> {
+        let proxies = proxies.or(self.proxies.clone());
+        let is_announced = rules::PROXY_PROTOCOL.one(proxies.proxy_protocol)?.unwrap_or(false);
+        let proxies = rules::TRUSTED_PROXY.each(proxies.trusted_proxy)?;
+        if is_announced && proxies.is_empty() {
+            let (key, needed) = (rules::PROXY_PROTOCOL.key, rules::TRUSTED_PROXY.key);
+            return Err(ConfigError::Closed { key, needed });
+        }
+        Ok(Listener { address, kind, proxies, is_announced })
     }
 
     /// What is served, with what is written for it and what it leaves to the defaults.
@@ -243,26 +265,29 @@ mod tests {
             _ => panic!("no TLS"),
         }
     }
+    fn listener(address: SocketAddr, kind: Kind) -> Listener {
+        Listener { address, kind, proxies: Vec::new(), is_announced: false }
+    }
 
     #[test]
     fn nothing_written_serves_on_loopback() {
-        let plain = Listener { address: loopback(8080), kind: Kind::Http };
-        let tls = Listener { address: loopback(8443), kind: DEVELOPMENT };
+        let plain = listener(loopback(8080), Kind::Http);
+        let tls = listener(loopback(8443), DEVELOPMENT);
         assert_eq!(check("").unwrap(), [plain, tls]);
     }
 
     #[test]
     fn one_listener_written_replaces_the_defaults() {
-        let only = Listener { address: loopback(1), kind: DEVELOPMENT };
+        let only = listener(loopback(1), DEVELOPMENT);
         assert_eq!(check("listen-tls = '127.0.0.1:1'").unwrap(), [only]);
-        let plain = Listener { address: loopback(1), kind: Kind::Http };
+        let plain = listener(loopback(1), Kind::Http);
         assert_eq!(check("[[listener]]\naddress = 'localhost:1'\nkind = 'http'").unwrap(), [plain]);
         let stream = Kind::StreamEcho(NOTHING);
         for text in [
             "listen-stream = '127.0.0.1:1'",
             "[[listener]]\naddress = '127.0.0.1:1'\nkind = 'stream-echo'",
         ] {
-            let only = Listener { address: loopback(1), kind: stream.clone() };
+            let only = listener(loopback(1), stream.clone());
             assert_eq!(check(text).unwrap(), [only], "{text}");
         }
         assert_eq!(check("listen = ['127.0.0.1:1', '[::1]:2']").unwrap().len(), 2);
@@ -313,6 +338,17 @@ mod tests {
     }
 
     #[test]
+    fn proxies_stand_in_front_of_one_listener_or_of_all() {
+        let text = "trusted-proxy = '10.0.0.0/8'\nlisten = '127.0.0.1:1'\n\
+                    [[listener]]\naddress = '127.0.0.1:2'\nkind = 'http'\nproxy-protocol = true\n\
+                    [[listener]]\naddress = '127.0.0.1:3'\nkind = 'https'\n\
+                    trusted-proxy = ['::1', '192.0.2.0/24']\n";
+        let found = check(text).unwrap();
+        let said: Vec<_> = found.iter().map(|it| (it.proxies.len(), it.is_announced)).collect();
+        assert_eq!(said, [(1, false), (1, true), (2, false)]);
+    }
+
+    #[test]
     fn what_is_wrong_with_a_listener_is_told() {
         let own = "tls-cert = 'c'\ntls-key = 'k'\n[[listener]]\naddress = '[::1]:1'\n";
         let rows = [
@@ -332,6 +368,8 @@ mod tests {
             ("client-auth = 'require'", "client-auth means nothing without client-ca"),
             ("client-auth = 'on'", "client-auth: `on`"),
             ("client-crl = 'l'", "client-crl means nothing without client-ca"),
+            ("proxy-protocol = true", "trusted-proxy"),
+            ("trusted-proxy = '10.0.0.1/8'", "trusted-proxy: `10.0.0.1/8`"),
         ];
         for (text, words) in rows {
             let message = check(text).unwrap_err().to_string();

@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::raw::RawConfig;
 use super::values::{MemoryMax, PublishKey, Workers};
 use super::{ConfigError, rules};
+use crate::http::{OriginPattern, Origins};
 use crate::worker::limits::Limits;
-use listener::loopback;
+use listener::{Defaults, loopback};
 
 pub(super) use listener::{ClientAuthName, KindName};
 pub use listener::{Kind, Listener, Security};
@@ -27,6 +28,8 @@ pub struct Config {
     pub connections_max: Option<u64>,
     /// The WebSocket subprotocols we speak, the preferred one first.
     pub subprotocols: Vec<String>,
+    /// Whose pages may open a WebSocket and publish by POST.
+    pub origins: Origins,
     /// What a backend must show to publish from elsewhere than loopback.
     pub publish_key: Option<PublishKey>,
     /// The names in their certificates by which clients may publish.
@@ -91,8 +94,10 @@ impl fmt::Display for ClientPublish {
 impl RawConfig {
     /// Checks everything that was written and fills in what was not.
     pub fn check(self) -> Result<Config, ConfigError> {
-        let Self { listeners, tls, publishing, limits, defences, operation, tables } = self;
-        let listeners = listener::listeners(listeners, tables, tls)?;
+        let Self { listeners, proxies, tls, publishing, limits, defences, operation, tables } =
+            self;
+        let defaults = Defaults { proxies, tls };
+        let listeners = listener::listeners(listeners, tables, &defaults)?;
         let said = rules::ALLOW_PUBLISH.one(publishing.allow_publish)?;
         let publish_identities = rules::PUBLISH_IDENTITY.each(publishing.publish_identity)?;
         if !publish_identities.is_empty() && !listeners.iter().any(Listener::knows_clients) {
@@ -107,6 +112,7 @@ impl RawConfig {
             connections_max: rules::MAX_CONNS.one(limits.max_conns.clone())?,
             subprotocols: rules::SUBPROTOCOL.each(publishing.subprotocol)?,
             publish_identities,
+            origins: origins(rules::ALLOW_ORIGIN.each(publishing.allow_origin)?),
             publish_key: rules::PUBLISH_KEY.one(publishing.publish_key)?,
             admin: rules::ADMIN.one(operation.admin)?.unwrap_or(Some(loopback(9090))),
             watch_certificates: rules::WATCH_CERTS.one(operation.watch_certs)?.unwrap_or(true),
@@ -117,6 +123,15 @@ impl RawConfig {
             limits: limits::check(limits, defences)?,
         })
     }
+}
+
+/// Whose pages may come: those of the `written` origins, of anybody if one says so, and only those
+/// of the host they ask if none is written.
+fn origins(written: Vec<Option<OriginPattern>>) -> Origins {
+    if written.is_empty() {
+        return Origins::SameHost;
+    }
+    written.into_iter().collect::<Option<Vec<_>>>().map_or(Origins::Any, Origins::Listed)
 }
 
 #[cfg(test)]
@@ -170,6 +185,15 @@ mod tests {
         for (said, listener, outcome) in rows {
             assert_eq!(ClientPublish::decide(said, [loopback(2), listener]), outcome);
         }
+    }
+
+    #[test]
+    fn pages_come_from_where_is_written_or_from_the_same_host() {
+        let of = |text: &str| check(text).unwrap().origins;
+        assert_eq!(of(""), Origins::SameHost);
+        assert_eq!(of("allow-origin = ['https://a.org', '*']"), Origins::Any);
+        let listed = of("allow-origin = 'https://a.org, https://*.b.org'");
+        assert!(matches!(&listed, Origins::Listed(patterns) if patterns.len() == 2), "{listed:?}");
     }
 
     #[test]

@@ -75,6 +75,23 @@ keys! {
 }
 
 keys! {
+    /// Which proxies stand in front: of one listener, or of all that do not say otherwise.
+    #[derive(clap::Args)]
+    #[command(next_help_heading = "Listeners")]
+    pub(in crate::config) struct Proxies {
+        /// Believe the proxies in this network when they say who their client is, by
+        /// X-Forwarded-For or by the PROXY protocol; repeatable
+        #[arg(long, value_name = "IP[/BITS]")]
+        trusted_proxy: Option<Vec<Written>>,
+        /// Expect the PROXY protocol (version 1 or 2) on every connection, and refuse those that
+        /// are not of a trusted proxy
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+              default_missing_value = "true")]
+        proxy_protocol: Option<Written>,
+    }
+}
+
+keys! {
     /// What proves who is who: for one listener, or for all that do not say otherwise.
     #[derive(clap::Args)]
     #[command(next_help_heading = "TLS")]
@@ -111,6 +128,10 @@ keys! {
         /// Offer this WebSocket subprotocol; repeatable, in order of preference
         #[arg(long, value_name = "NAME")]
         subprotocol: Option<Vec<Written>>,
+        /// Let pages of this origin in, such as `https://*.example.org` (all hosts below), or of any
+        /// with *; repeatable [default: pages of the host that they connect to]
+        #[arg(long, value_name = "ORIGIN")]
+        allow_origin: Option<Vec<Written>>,
         /// Bearer token of backends that publish by POST; better given as `CORECAST_PUBLISH_KEY`
         #[arg(long, value_name = "TOKEN")]
         publish_key: Option<Written>,

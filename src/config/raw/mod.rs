@@ -12,7 +12,7 @@ use keys::Place;
 use nearest::nearest;
 use written::Slot;
 
-pub(super) use keys::{Defences, Keys, Limits, Listeners, Operation, Publishing, Tls};
+pub(super) use keys::{Defences, Keys, Limits, Listeners, Operation, Proxies, Publishing, Tls};
 pub use written::Written;
 
 /// What the name of a variable of the environment begins with.
@@ -33,6 +33,8 @@ pub struct RawConfig {
     #[command(flatten)]
     pub(super) listeners: Listeners,
     #[command(flatten)]
+    pub(super) proxies: Proxies,
+    #[command(flatten)]
     pub(super) tls: Tls,
     #[command(flatten)]
     pub(super) publishing: Publishing,
@@ -51,6 +53,7 @@ pub struct RawConfig {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct RawListener {
     pub(super) place: Place,
+    pub(super) proxies: Proxies,
     pub(super) tls: Tls,
 }
 
@@ -105,6 +108,7 @@ impl RawConfig {
         tables.extend(other.tables.into_iter().filter(|table| !is_named(table)));
         Self {
             listeners: self.listeners.or(other.listeners),
+            proxies: self.proxies.or(other.proxies),
             tls: self.tls.or(other.tls),
             publishing: self.publishing.or(other.publishing),
             limits: self.limits.or(other.limits),
@@ -114,9 +118,10 @@ impl RawConfig {
         }
     }
 
-    fn groups(&mut self) -> [&mut dyn Keys; 6] {
+    fn groups(&mut self) -> [&mut dyn Keys; 7] {
         [
             &mut self.listeners,
+            &mut self.proxies,
             &mut self.tls,
             &mut self.publishing,
             &mut self.limits,
@@ -143,7 +148,8 @@ impl RawListener {
 
     fn read(place: &str, table: Table) -> Result<Self, ConfigError> {
         let mut raw = Self::default();
-        fill(&mut [&mut raw.place, &mut raw.tls], &Source::file(place), table, &[])?;
+        let groups: &mut [&mut dyn Keys] = &mut [&mut raw.place, &mut raw.proxies, &mut raw.tls];
+        fill(groups, &Source::file(place), table, &[])?;
         Ok(raw)
     }
 }
