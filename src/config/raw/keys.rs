@@ -128,8 +128,8 @@ keys! {
         /// Offer this WebSocket subprotocol; repeatable, in order of preference
         #[arg(long, value_name = "NAME")]
         subprotocol: Option<Vec<Written>>,
-        /// Let pages of this origin in, such as `https://*.example.org` (all hosts below), or of any
-        /// with *; repeatable [default: pages of the host that they connect to]
+        /// Let pages of this origin in, such as `https://*.example.org` (all hosts below), or of
+        /// any with *; repeatable [default: pages of the host that they connect to]
         #[arg(long, value_name = "ORIGIN")]
         allow_origin: Option<Vec<Written>>,
         /// Bearer token of backends that publish by POST; better given as `CORECAST_PUBLISH_KEY`
