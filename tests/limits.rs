@@ -47,6 +47,8 @@ fn an_idle_connection_is_kept_for_so_long() {
         assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
         bench.pass(ms);
         assert_eq!(client.pipe.is_ended(), is_over, "{ms}");
+        assert_eq!(bench.reached("keep-alive"), u64::from(is_over));
+        assert_eq!(bench.reached("request-time"), 0);
     }
 }
 

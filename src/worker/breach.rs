@@ -1,7 +1,7 @@
 //! Limits that were reached: what each is called, so that it can be counted.
 
 use crate::http::Refusal;
-use crate::session::CloseReason;
+use crate::session::{CloseReason, Session};
 use crate::ws::Fault;
 
 /// Declares each limit once, with the name that it has in the configuration.
@@ -29,7 +29,7 @@ macro_rules! breaches {
 breaches! {
     HandshakeTime = "handshake-time", "TLS was not established in time: dropped.";
     RequestTime = "request-time", "A request was not whole in time: 408.";
-    KeepAlive = "keep-alive", "No further request came: closed.";
+    KeepAlive = "keep-alive", "No request came, or no further one: closed.";
     HeadBytes = "head-bytes", "A head was too long: 431.";
     TargetBytes = "target-bytes", "A target was too long: 414.";
     Headers = "headers", "A head had too many fields: 431.";
@@ -42,6 +42,7 @@ breaches! {
     OutboxTime = "outbox-time", "What waited for a peer was too old: 1013.";
     StallTime = "stall-time", "A socket took nothing for too long: dropped.";
     HeartbeatMisses = "heartbeat-misses", "Pings went unanswered: dropped.";
+    StreamIdle = "stream-idle", "Neither side of a stream said anything: ended.";
     CloseTime = "close-time", "A peer did not answer our close: dropped.";
     Topics = "topics-per-conn", "A connection asked for one topic too many: refused.";
     MemoryShed = "memory-shed", "Much waited for a peer while memory was short: 1013.";
@@ -59,8 +60,18 @@ impl Breach {
         }
     }
 
-    /// The limit of time that ends a connection for this reason, if it is one.
-    pub(super) const fn of_time(reason: CloseReason) -> Option<Self> {
+    /// The limit of time that ends `session` for this reason, if it is one.
+    pub(super) fn of_time(reason: CloseReason, session: &Session) -> Option<Self> {
+        match (reason, session) {
+            (CloseReason::Request, Session::Greeting(greeting)) if greeting.is_idle() => {
+                Some(Self::KeepAlive)
+            }
+            (CloseReason::Silent, Session::Stream) => Some(Self::StreamIdle),
+            (reason, _) => Self::of_reason(reason),
+        }
+    }
+
+    const fn of_reason(reason: CloseReason) -> Option<Self> {
         match reason {
             CloseReason::Handshake => Some(Self::HandshakeTime),
             CloseReason::Request => Some(Self::RequestTime),

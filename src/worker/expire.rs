@@ -92,7 +92,9 @@ impl<S: Stream, V: Service> Worker<S, V> {
 
     /// Ends a connection that has had its time: with a word where there is one to say.
     fn give_up(&mut self, key: Key, reason: CloseReason) {
-        if let Some(breach) = Breach::of_time(reason) {
+        if let Some(connection) = self.world.connections.get(key)
+            && let Some(breach) = Breach::of_time(reason, &connection.session)
+        {
             self.world.reached(breach);
         }
         match reason {
