@@ -217,11 +217,16 @@ impl<S: Read + Write> Driver<S> {
         }
     }
 
-    /// Gives up attempts that take too long.
+    /// Gives up attempts that take too long, and forgets those that do not: the queue is as long
+    /// as what is in flight behind the oldest, and never as what is open.
     fn time_out(&mut self, now: Instant) {
-        while let Some((_, key)) = self.opening.front().filter(|(due, _)| *due <= now).copied() {
+        while let Some((due, key)) = self.opening.front().copied() {
+            let opens = self.connections.get(key).is_some_and(|connection| !connection.is_open());
+            if opens && now < due {
+                return;
+            }
             self.opening.pop_front();
-            if self.connections.get(key).is_some_and(|connection| !connection.is_open()) {
+            if opens {
                 self.end(key, Ending::Failed(Failure::TimedOut));
             }
         }
