@@ -122,7 +122,7 @@ fn curl_announces_itself_like_a_proxy() {
     let host = Host { _program: program, authority, http, https };
     let url = format!("https://{}/connections", host.https);
     let Some(said) = host.curl(&["--haproxy-protocol", &url]) else { return };
-    assert_eq!(said, "{\"connections\":1}\n");
+    assert!(said.starts_with("{\"connections\":1,"), "{said}");
     // TLS, where the announcement should be, is refused.
     let silent = Command::new("curl").args(["-sk", "--max-time", "20", &url]).output().unwrap();
     assert!(!silent.status.success() && silent.stdout.is_empty(), "{silent:?}");
