@@ -51,7 +51,7 @@ fn a_request_travels_to_the_authority_and_its_key_stays() {
     assert!(said.contains("names        push.example, *.push.example, 10.0.0.1\n"), "{said}");
     assert!(said.contains("certificate  we/push.example.pem  of a server"), "{said}");
     assert_eq!(here.files("we"), ["push.example-key.pem", "push.example.csr", "push.example.pem"]);
-    assert_eq!(here.files("authority"), ["ca-key.pem", "ca.pem"]);
+    assert_eq!(here.files("authority"), ["ca-key.pem", "ca.crl", "ca.pem"]);
     let said =
         here.cert(&["sign", "we/push.example.csr", "--ca", "authority", "--client", "--out", "c"]);
     assert!(said.contains("certificate  c/push.example.pem  of a client"), "{said}");
@@ -120,6 +120,7 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
         (&["csr", "--name", "bücher.example"], 2, "xn--"),
         (&["csr", "--name", "a b"], 2, "\"a b\" is neither a DNS name nor"),
         (&["client", "--ca", "."], 2, "--name"),
+        (&["server", "--ca", ".", "--crl-url", "https://a/ca.crl"], 2, "is not the URL of a list"),
         (&["server", "--ca", "nowhere"], 1, "corecast cert ca --out nowhere makes an authority"),
         (&["show", "nowhere.pem"], 1, "cannot read nowhere.pem: No such file"),
         (&["show", "http://localhost"], 2, "only https, wss and tls have certificates"),

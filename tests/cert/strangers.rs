@@ -1,5 +1,6 @@
 //! What others make of our certificates, and we of theirs: openssl, Node and Python.
 
+use crate::program::Program;
 use crate::workshop::Workshop;
 
 const KINDS: [&str; 4] = ["ed25519", "p256", "p384", "rsa2048"];
@@ -33,6 +34,50 @@ fn openssl_verifies_what_we_make_as_strictly_as_it_can() {
             assert!(said.contains("Key is valid"), "{kind} {key}: {said}");
         }
     }
+}
+
+#[test]
+fn openssl_finds_our_certificates_on_no_list_of_ours() {
+    for kind in KINDS {
+        let here = Workshop::new();
+        here.cert(&["ca", "--key", kind]);
+        let url = "http://ca.example/ca.crl";
+        here.cert(&["server", "--ca", ".", "--crl-url", url]);
+        here.cert(&["client", "--ca", ".", "--crl-url", url, "--name", "ann"]);
+        for file in ["localhost.pem", "ann.pem"] {
+            let check = "verify -x509_strict -crl_check -CRLfile ca.crl -CAfile ca.pem";
+            let Some(said) = here.openssl(&format!("{check} {file}")) else { return };
+            assert_eq!(said, format!("{file}: OK\n"), "{kind}");
+            let text = here.openssl(&format!("x509 -noout -text -in {file}")).unwrap();
+            assert!(text.contains(&format!("URI:{url}\n")), "{text}");
+            let shown = here.cert(&["show", file]);
+            assert!(shown.contains(&format!("revoked      listed at {url}\n")), "{shown}");
+        }
+        let list = here.openssl("crl -noout -text -in ca.crl -inform DER").unwrap();
+        assert!(list.contains("No Revoked Certificates."), "{kind}: {list}");
+    }
+}
+
+#[test]
+fn a_server_of_ours_lets_in_who_is_not_on_our_list() {
+    let here = Workshop::new();
+    here.cert(&["ca"]);
+    here.cert(&["client", "--ca", ".", "--name", "ann"]);
+    let file = |name: &str| here.path(name).to_str().unwrap().to_owned();
+    let serving = Program::start(&[
+        "--listen-tls=127.0.0.1:0",
+        "--admin=off",
+        "--workers=1",
+        &format!("--client-ca={}", file("ca.pem")),
+        &format!("--client-crl={}", file("ca.crl")),
+    ]);
+    let (ca, port) = (serving.authority(), serving.address("https://").port());
+    let url = format!("https://localhost:{port}/");
+    let trust = ["--no-progress-meter", "-o", "page", "--cacert", ca.to_str().unwrap(), &url];
+    let ann = ["--cert", "ann.pem", "--key", "ann-key.pem"];
+    let Some(said) = here.stranger("curl", &[&trust[..], &ann].concat()) else { return };
+    assert_eq!(said.well(), "");
+    assert!(here.text("page").contains("<html"));
 }
 
 #[test]

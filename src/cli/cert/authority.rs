@@ -32,7 +32,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
     let places = AuthorityFiles::new(briefly(&arguments.out));
     let replace = arguments.force.replace();
-    files::check(&[&places.key, &places.certificate], replace)?;
+    files::check(&[&places.key, &places.certificate, &places.revoked], replace)?;
     let refused = |refusal| PkiError::refused(&places.certificate, refusal);
     let key = NewKey::generate(arguments.key.key).map_err(refused)?;
     let key_pem = key.pem();
@@ -44,10 +44,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
     files::write(&places.key, &key_pem, Readers::Owner, replace)?;
     let pem = files::certificates_to_pem(std::slice::from_ref(own));
     files::write(&places.certificate, &pem, Readers::Everybody, replace)?;
+    let list = authority.revoke_nothing(now()).map_err(refused)?;
+    files::write(&places.revoked, &list, Readers::Everybody, replace)?;
     let made = Description::read(own).map_err(refused)?;
     Ok(format!(
         "authority    {certificate}  for clients to trust\n\
          key          {key}  to be shown to nobody\n\
+         revoked      {revoked}  the list of what it has taken back: nothing yet\n\
          subject      {subject} ({kind})\n\
          until        {until}\n\
          SHA-256      {fingerprint}\n\
@@ -56,6 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
          \x20     browsers and systems trust it once {certificate} is imported as an authority\n",
         certificate = quoted(&places.certificate),
         key = quoted(&places.key),
+        revoked = quoted(&places.revoked),
         subject = made.subject,
         kind = made.key,
         until = date(authority.not_after()),

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Args, Command, Error};
 use corecast::tls::pki::files::Replace;
-use corecast::tls::pki::{DAYS_MAX, KeyKind, NAMES_MAX, Name};
+use corecast::tls::pki::{CrlUrl, DAYS_MAX, KeyKind, NAMES_MAX, Name};
 
 use super::super::Failure;
 
@@ -42,6 +42,10 @@ pub(super) struct Signing {
     /// How many days the certificate lasts
     #[arg(long, value_name = "N", default_value_t = 365, value_parser = days())]
     pub(super) days: u64,
+    /// Have the certificate say where the authority's list of revoked certificates (ca.crl) is
+    /// published: http://, ldap:// or file:///
+    #[arg(long, value_name = "URL")]
+    pub(super) crl_url: Option<CrlUrl>,
 }
 
 /// What `--days` takes.

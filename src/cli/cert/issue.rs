@@ -71,7 +71,7 @@ pub(super) fn run(arguments: Arguments, purpose: Purpose) -> Result<String, Fail
     let directory = out.as_ref().unwrap_or(&signing.ca);
     let path = place(directory, &format!("{}.pem", first.file_stem()));
     let key_path = place(directory, &format!("{}-key.pem", first.file_stem()));
-    let authority = read_authority(&signing.ca)?;
+    let authority = read_authority(&signing)?;
     files::check(&[&key_path, &path], force.replace())?;
 
     let refused = |refusal| PkiError::refused(&path, refusal);
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: Arguments, purpose: Purpose) -> Result<String, Fail
     let chain = authority.sign(&request.map_err(refused)?, purpose, life, now());
     let chain = chain.map_err(refused)?;
     files::create_directory(directory)?;
-    files::write(&key_path, &key.pem(), Readers::Owner, force.replace())?;
+    files::write(&key_path, key.pem(), Readers::Owner, force.replace())?;
     let pem = files::certificates_to_pem(&chain);
     files::write(&path, &pem, Readers::Everybody, force.replace())?;
 

@@ -16,6 +16,7 @@ use corecast::tls::pki::files::AuthorityFiles;
 use corecast::tls::pki::{Authority, Description, Name, Purpose};
 
 use super::Failure;
+use flags::Signing;
 
 /// What may be said to `cert`.
 #[derive(Args, Debug)]
@@ -54,10 +55,12 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     super::say(&told)
 }
 
-/// The authority of a directory, or how to make one there.
-fn read_authority(directory: &Path) -> Result<Authority, Failure> {
+/// The authority that is to sign, or how to make one there.
+fn read_authority(signing: &Signing) -> Result<Authority, Failure> {
+    let directory = &signing.ca;
     let files = AuthorityFiles::new(briefly(directory));
-    files.read().map_err(|error| {
+    let read = files.read().map(|authority| authority.with_crl_url(signing.crl_url.clone()));
+    read.map_err(|error| {
         if files.certificate.exists() {
             return error.into();
         }

@@ -38,8 +38,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
     let key = NewKey::generate(arguments.key.key).map_err(refused)?;
     let request = Request::make(&names, &key).map_err(refused)?;
     files::create_directory(&arguments.out)?;
-    files::write(&key_path, &key.pem(), Readers::Owner, replace)?;
-    files::write(&path, &files::request_to_pem(&request), Readers::Everybody, replace)?;
+    files::write(&key_path, key.pem(), Readers::Owner, replace)?;
+    files::write(&path, files::request_to_pem(&request), Readers::Everybody, replace)?;
     Ok(format!(
         "request      {request}  to be signed\n\
          key          {key}  to be shown to nobody, also not to who signs\n\

@@ -104,6 +104,10 @@ fn asked(request: &Request) -> String {
 
 fn said(certificate: &Description, now: SystemTime) -> String {
     let standing = certificate.standing(now);
+    let revoked = match &certificate.crl_urls[..] {
+        [] => String::new(),
+        urls => format!("revoked      listed at {}\n", urls.join(", ")),
+    };
     let warning = match standing {
         Standing::Valid { .. } => String::new(),
         _ => format!("WARNING      {standing}\n"),
@@ -118,7 +122,7 @@ fn said(certificate: &Description, now: SystemTime) -> String {
          for          {purposes}\n\
          serial       {serial}\n\
          SHA-256      {fingerprint}\n\
-         {warning}",
+         {revoked}{warning}",
         subject = certificate.subject,
         names = list(&certificate.names),
         issuer = certificate.issuer,

@@ -30,7 +30,7 @@ pub(super) struct Arguments {
 /// Signs it.
 pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
     let request = read(&arguments.request)?;
-    let authority = read_authority(&arguments.signing.ca)?;
+    let authority = read_authority(&arguments.signing)?;
     let path = arguments.place();
     let replace = arguments.force.replace();
     files::check(&[&path], replace)?;

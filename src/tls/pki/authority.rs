@@ -3,15 +3,16 @@
 use std::time::SystemTime;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    PublicKeyData, SerialNumber,
 };
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use super::description::parse;
 use super::text::{system_time, unix_seconds};
-use super::{DAY, Life, Name, NewKey, PublicKey, Refusal, Request, verify};
+use super::{CrlUrl, DAY, Life, Name, NewKey, PublicKey, Refusal, Request, verify};
 
 /// What issues certificates: one of its own, and the key of that.
 pub struct Authority {
@@ -20,6 +21,8 @@ pub struct Authority {
     /// The certificates that lead from its own to a root.
     above: Vec<CertificateDer<'static>>,
     not_after: SystemTime,
+    /// Where what it issues says that its list is.
+    crl_url: Option<CrlUrl>,
 }
 
 /// Who shows a certificate.
@@ -51,7 +54,7 @@ impl Authority {
         let key = key.into_pair();
         let own = params.self_signed(&key)?.into();
         let issuer = Issuer::new(params, key);
-        Ok(Self { issuer, own, above: Vec::new(), not_after: life.not_after })
+        Ok(Self { issuer, own, above: Vec::new(), not_after: life.not_after, crl_url: None })
     }
 
     /// An authority that was made before, by us or by others: its certificate, perhaps followed by
@@ -82,7 +85,34 @@ impl Authority {
         }
         let not_after = system_time(parsed.validity().not_after);
         let issuer = Issuer::from_ca_cert_der(&own, key)?;
-        Ok(Self { issuer, own, above: chain.collect(), not_after })
+        Ok(Self { issuer, own, above: chain.collect(), not_after, crl_url: None })
+    }
+
+    /// Has what it issues from now on say where its list of revoked certificates is to be had.
+    #[must_use]
+    pub fn with_crl_url(self, url: Option<CrlUrl>) -> Self {
+        Self { crl_url: url, ..self }
+    }
+
+    /// The list of what it has taken back, which is nothing, from a little before `now` until its
+    /// own end (RFC 5280 §5).
+    ///
+    /// # Errors
+    ///
+    /// If it may not sign lists.
+    pub fn revoke_nothing(
+        &self,
+        now: SystemTime,
+    ) -> Result<CertificateRevocationListDer<'static>, Refusal> {
+        let params = CertificateRevocationListParams {
+            this_update: Life::days(0, now)?.not_before.into(),
+            next_update: self.not_after.into(),
+            crl_number: 1_u64.into(),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        Ok(params.signed_by(&self.issuer)?.into())
     }
 
     /// Its own certificate.
@@ -122,6 +152,8 @@ impl Authority {
             Purpose::Client => ExtendedKeyUsagePurpose::ClientAuth,
         }];
         params.use_authority_key_identifier_extension = true;
+        params.crl_distribution_points =
+            self.crl_url.iter().map(CrlUrl::to_distribution_point).collect();
         params.serial_number = Some(serial_number()?);
         life.write(&mut params);
         let certificate = params.signed_by(request.public_key(), &self.issuer)?.into();

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
 
 use super::super::identity::Fingerprint;
@@ -31,6 +32,8 @@ pub struct Description {
     pub key: PublicKey,
     /// What it may be used for, in words; empty if that is not limited.
     pub purposes: Vec<&'static str>,
+    /// Where the list of those that its issuer has taken back is to be had.
+    pub crl_urls: Vec<String>,
     /// Whether it may issue others.
     pub is_authority: bool,
     /// Whether its issuer is itself.
@@ -57,6 +60,7 @@ impl Description {
             not_after: system_time(parsed.validity().not_after),
             key: PublicKey::of(parsed.public_key()),
             purposes: purposes(&parsed),
+            crl_urls: crl_urls(&parsed),
             is_authority: parsed.is_ca(),
             is_self_signed: parsed.verify_signature(None).is_ok(),
             serial: hex(parsed.raw_serial(), ":"),
@@ -161,6 +165,22 @@ fn purposes(certificate: &X509Certificate<'_>) -> Vec<&'static str> {
         (!usage.other.is_empty(), "other purposes"),
     ];
     known.into_iter().filter_map(|(is_set, purpose)| is_set.then_some(purpose)).collect()
+}
+
+fn crl_urls(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let points = certificate.extensions().iter().filter_map(|it| match it.parsed_extension() {
+        ParsedExtension::CRLDistributionPoints(points) => Some(&points.points),
+        _ => None,
+    });
+    let names = points.flatten().filter_map(|point| match &point.distribution_point {
+        Some(DistributionPointName::FullName(names)) => Some(names),
+        _ => None,
+    });
+    let urls = names.flatten().filter_map(|name| match name {
+        GeneralName::URI(url) => Some(printable(url)),
+        _ => None,
+    });
+    urls.collect()
 }
 
 #[cfg(test)]

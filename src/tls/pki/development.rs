@@ -1,16 +1,18 @@
 //! The development certificates: what a server shows until it is given better ones.
 //!
 //! ```text
-//!   directory/   ca.pem  ca-key.pem            an authority of this machine, for ten years
+//!   directory/   ca.pem  ca-key.pem  ca.crl    an authority of this machine, for ten years, and
+//!                                            the list of what it has taken back: nothing
 //!                server.pem  server-key.pem    localhost, 127.0.0.1, ::1, issued by it, for one
 //! ```
 //!
-//! They are made once and reused; what is about to end, or does not fit together, is made anew.
+//! They are made once and reused; what is about to end, or does not fit together, is made anew. The
+//! list is left alone once it is there: its owner may have put a longer one in its place.
 //! A lock makes processes that start at once take turns: so nobody ever reads a key of one start
 //! with the certificate of another.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -21,7 +23,8 @@ use rustls::sign::CertifiedKey;
 use super::super::config::{self, Identity};
 use super::files::{self, AuthorityFiles, Readers, Replace};
 use super::{
-    Authority, KeyKind, Life, Name, NewKey, PkiError, Purpose, RENEWAL, Refusal, Request, verify,
+    Authority, CrlUrl, Description, KeyKind, Life, Name, NewKey, PkiError, Purpose, RENEWAL,
+    Refusal, Request, verify,
 };
 
 const AUTHORITY_DAYS: u64 = 3_650;
@@ -90,13 +93,15 @@ impl Places {
     fn read_identity(&self, now: SystemTime) -> Option<Identity> {
         let authority = config::read_certificates(&self.authority.certificate).ok()?;
         let identity = Identity::read(&self.certificate, &self.key).ok()?;
-        is_usable(&identity, &authority, now + RENEWAL).then_some(identity)
+        let is_listed = self.revoked_url().is_ok_and(|url| names_list(&identity, &url))
+            && self.authority.revoked.exists();
+        (is_listed && is_usable(&identity, &authority, now + RENEWAL)).then_some(identity)
     }
 
     fn renew(&self, now: SystemTime) -> Result<Identity, PkiError> {
-        match self.authority.read().map(|authority| self.issue(&authority, now)) {
+        match self.authority.read().map(|authority| self.issue(authority, now)) {
             Ok(Ok(identity)) => Ok(identity),
-            _ => self.issue(&self.make_authority(now)?, now),
+            _ => self.issue(self.make_authority(now)?, now),
         }
     }
 
@@ -111,15 +116,34 @@ impl Places {
         let own = std::slice::from_ref(authority.certificate());
         files::write(&self.authority.key, &key_pem, Readers::Owner, Replace::Always)?;
         write(&self.authority.certificate, own)?;
+        self.write_list(&authority, now)?;
         Ok(authority)
     }
 
+    fn write_list(&self, authority: &Authority, now: SystemTime) -> Result<(), PkiError> {
+        let path = &self.authority.revoked;
+        let refused = |refusal| PkiError::refused(path, refusal);
+        let list = authority.revoke_nothing(now).map_err(refused)?;
+        files::write(path, &list, Readers::Everybody, Replace::Always)
+    }
+
+    /// Where the list is, for those who read the certificate.
+    fn revoked_url(&self) -> Result<CrlUrl, PkiError> {
+        let path = &self.authority.revoked;
+        let path = absolute(path).map_err(|error| PkiError::unwritable(path, error))?;
+        CrlUrl::of_file(&path).map_err(|refusal| PkiError::refused(&path, refusal))
+    }
+
     /// A new certificate for this machine, written to disk and read again as a server does.
-    fn issue(&self, authority: &Authority, now: SystemTime) -> Result<Identity, PkiError> {
+    fn issue(&self, authority: Authority, now: SystemTime) -> Result<Identity, PkiError> {
         let refused = |refusal| PkiError::refused(&self.certificate, refusal);
+        if !self.authority.revoked.exists() {
+            self.write_list(&authority, now)?;
+        }
+        let authority = authority.with_crl_url(Some(self.revoked_url()?));
         let key = NewKey::generate(KEY).map_err(refused)?;
-        let chain = sign(authority, &key, now).map_err(refused)?;
-        files::write(&self.key, &key.pem(), Readers::Owner, Replace::Always)?;
+        let chain = sign(&authority, &key, now).map_err(refused)?;
+        files::write(&self.key, key.pem(), Readers::Owner, Replace::Always)?;
         write(&self.certificate, &chain)?;
         Ok(Identity::read(&self.certificate, &self.key)?)
     }
@@ -138,6 +162,13 @@ fn sign(
     let names = NAMES.iter().map(|name| name.parse()).collect::<Result<Vec<Name>, _>>()?;
     let request = Request::read(&Request::make(&names, key)?)?;
     authority.sign(&request, Purpose::Server, Life::days(SERVER_DAYS, now)?, now)
+}
+
+/// Whether the certificate says that the list is at `url`: one that was made before there was a
+/// list, or in a directory that has been moved since, does not.
+fn names_list(identity: &Identity, url: &CrlUrl) -> bool {
+    let first = identity.chain.first().map(Description::read);
+    first.is_some_and(|read| read.is_ok_and(|it| it.crl_urls == [url.as_str()]))
 }
 
 /// Whether the key fits the certificate, and a client that trusts `authority` would accept it for
@@ -183,6 +214,34 @@ mod tests {
         assert!(second.is_new);
         assert_ne!(first.identity.chain, second.identity.chain);
         assert_eq!(authority, fs::read(&second.authority).unwrap());
+    }
+
+    #[test]
+    fn a_list_of_what_was_taken_back_is_there_and_the_certificate_says_where() {
+        let directory = tempfile::tempdir().unwrap();
+        let list = directory.path().join("ca.crl");
+        let made = development(directory.path(), day(0)).unwrap();
+        let url = CrlUrl::of_file(&list).unwrap();
+        assert!(names_list(&made.identity, &url));
+        fs::write(&list, "a longer one of its owner").unwrap();
+        assert!(development(directory.path(), day(336)).unwrap().is_new);
+        assert_eq!(fs::read(&list).unwrap(), b"a longer one of its owner");
+        fs::remove_file(&list).unwrap();
+        assert!(development(directory.path(), day(336)).unwrap().is_new);
+        assert!(list.exists());
+    }
+
+    #[test]
+    fn a_certificate_of_before_there_were_lists_or_of_another_directory_is_made_anew() {
+        let (ours, moved) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = development(ours.path(), day(0)).unwrap();
+        for file in ["ca.pem", "ca-key.pem", "ca.crl", "server.pem", "server-key.pem"] {
+            fs::copy(ours.path().join(file), moved.path().join(file)).unwrap();
+        }
+        let second = development(moved.path(), day(0)).unwrap();
+        assert!(second.is_new);
+        assert_eq!(fs::read(first.authority).unwrap(), fs::read(second.authority).unwrap());
+        assert!(!development(moved.path(), day(0)).unwrap().is_new);
     }
 
     #[test]

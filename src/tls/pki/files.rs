@@ -27,12 +27,17 @@ pub struct AuthorityFiles {
     pub certificate: PathBuf,
     /// Its key, for nobody else.
     pub key: PathBuf,
+    /// The list of what it has taken back, for those who want to know (DER, as RFC 5280 §4.2.1.13
+    /// has it published).
+    pub revoked: PathBuf,
 }
 
 impl AuthorityFiles {
     /// Those in `directory`.
     pub fn new(directory: &Path) -> Self {
-        Self { certificate: directory.join("ca.pem"), key: directory.join("ca-key.pem") }
+        let [certificate, key, revoked] =
+            ["ca.pem", "ca-key.pem", "ca.crl"].map(|name| directory.join(name));
+        Self { certificate, key, revoked }
     }
 
     /// Reads the authority.
@@ -89,10 +94,16 @@ pub fn check(paths: &[&Path], replace: Replace) -> Result<(), PkiError> {
 /// # Errors
 ///
 /// The file, and what the system says.
-pub fn write(path: &Path, text: &str, readers: Readers, replace: Replace) -> Result<(), PkiError> {
+pub fn write(
+    path: &Path,
+    content: impl AsRef<[u8]>,
+    readers: Readers,
+    replace: Replace,
+) -> Result<(), PkiError> {
+    let content = content.as_ref();
     let written = match replace {
-        Replace::Always => replace_file(path, text, readers),
-        Replace::Never => create(path, text, readers),
+        Replace::Always => replace_file(path, content, readers),
+        Replace::Never => create(path, content, readers),
     };
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => PkiError::Exists { path: path.into() },
@@ -101,7 +112,7 @@ pub fn write(path: &Path, text: &str, readers: Readers, replace: Replace) -> Res
 }
 
 /// Leaves either the old file or the whole new one.
-fn replace_file(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
+fn replace_file(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".unfinished");
     let unfinished = PathBuf::from(unfinished);
@@ -110,17 +121,17 @@ fn replace_file(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    create(&unfinished, text, readers)?;
+    create(&unfinished, content, readers)?;
     fs::rename(&unfinished, path)
 }
 
 /// Writes a file that is not there yet, or leaves none.
-fn create(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
+fn create(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     set_mode(&mut options, if readers == Readers::Owner { PRIVATE } else { PUBLIC });
     let mut file = options.open(path)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| {
+    file.write_all(content).and_then(|()| file.sync_all()).inspect_err(|_| {
         // The first error is the one to tell.
         let _ = fs::remove_file(path);
     })

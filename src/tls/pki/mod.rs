@@ -20,6 +20,7 @@ mod life;
 mod name;
 mod refusal;
 mod request;
+mod revocation;
 mod text;
 pub mod verify;
 
@@ -33,6 +34,7 @@ pub use self::life::{DAYS_MAX, Life};
 pub use self::name::Name;
 pub use self::refusal::{PkiError, Refusal};
 pub use self::request::{NAMES_MAX, Request};
+pub use self::revocation::CrlUrl;
 pub use self::text::date;
 
 /// What ends sooner than this is to be replaced.
