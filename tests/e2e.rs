@@ -31,3 +31,5 @@ mod slow;
 mod strangers;
 #[path = "e2e/stream.rs"]
 mod stream;
+#[path = "e2e/suites.rs"]
+mod suites;
