@@ -18,10 +18,14 @@ struct Stranger {
 impl Stranger {
     /// Starts `openssl s_server` with a certificate of `authority`.
     fn openssl(authority: &Authority, arguments: &[&str]) -> Option<Self> {
+        Self::openssl_with(server_files(authority), arguments)
+    }
+
+    /// The same with a certificate and a key of whatever kind.
+    fn openssl_with([chain, key]: [PathBuf; 2], arguments: &[&str]) -> Option<Self> {
         if !is_here("openssl", "version") {
             return None;
         }
-        let [chain, key] = server_files(authority);
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut process = Command::new("openssl")
             .args(["s_server", "-accept", &format!("127.0.0.1:{port}")])
@@ -122,6 +126,47 @@ fn openssl_is_talked_to_in_both_versions_and_updates_its_keys() {
         assert_eq!(outcome.code, Some(0), "{}", outcome.err);
         assert!(outcome.err.contains(version), "{}", outcome.err);
         read_line_with(&mut stranger.process, "last");
+    }
+}
+
+/// What we offer: a suite, what `s_server` is told to take nothing else, and the kind of its key.
+const SUITES: [(&str, [&str; 2], &str); 9] = [
+    ("TLS_AES_256_GCM_SHA384", ["-tls1_3", "-ciphersuites"], "p256"),
+    ("TLS_CHACHA20_POLY1305_SHA256", ["-tls1_3", "-ciphersuites"], "p256"),
+    ("TLS_AES_128_GCM_SHA256", ["-tls1_3", "-ciphersuites"], "rsa2048"),
+    ("ECDHE-ECDSA-AES256-GCM-SHA384", ["-tls1_2", "-cipher"], "p256"),
+    ("ECDHE-ECDSA-CHACHA20-POLY1305", ["-tls1_2", "-cipher"], "p256"),
+    ("ECDHE-ECDSA-AES128-GCM-SHA256", ["-tls1_2", "-cipher"], "p256"),
+    ("ECDHE-RSA-AES256-GCM-SHA384", ["-tls1_2", "-cipher"], "rsa2048"),
+    ("ECDHE-RSA-CHACHA20-POLY1305", ["-tls1_2", "-cipher"], "rsa2048"),
+    ("ECDHE-RSA-AES128-GCM-SHA256", ["-tls1_2", "-cipher"], "rsa2048"),
+];
+
+#[test]
+fn openssl_is_talked_to_in_every_suite_with_a_certificate_of_ours() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: String| directory.path().join(name);
+    let cert = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_corecast"));
+        command.arg("cert").args(arguments).current_dir(directory.path());
+        assert!(command.output().unwrap().status.success(), "{arguments:?}");
+    };
+    cert(&["ca"]);
+    cert(&["client", "--ca=.", "--name=ann"]);
+    for kind in ["p256", "rsa2048"] {
+        cert(&["server", "--ca=.", "--out", kind, "--key", kind]);
+    }
+    let [ca, ann, key] = ["ca.pem", "ann.pem", "ann-key.pem"].map(|name| file(name.into()));
+    let shown = ["--ca", text(&ca), "--cert", text(&ann), "--key", text(&key)];
+    let asks = ["-www", "-Verify", "1", "-verify_return_error", "-CAfile", text(&ca)];
+    for (suite, [version, only], kind) in SUITES {
+        let own = ["", "-key"].map(|end| file(format!("{kind}/localhost{end}.pem")));
+        let arguments = [&asks[..], &[version, only, suite]].concat();
+        let Some(stranger) = Stranger::openssl_with(own, &arguments) else { return };
+        let url = format!("{}/", stranger.url("https"));
+        let page = connect(&[&shown[..], &[&url]].concat(), b"").text();
+        assert!(page.contains(&format!("Cipher    : {suite}")), "{suite}: {page}");
+        assert!(!page.contains("no client certificate available"), "{suite}");
     }
 }
 
