@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::thread;
 
 use clap::Args;
-use corecast::config::{ClientPublish, Config, Kind, MemoryMax, RawConfig, Workers};
+use corecast::config::{ClientPublish, Config, Deflate, Kind, MemoryMax, RawConfig, Workers};
 use corecast::push::{PublishKey, Publishers, Push, Settings};
 use corecast::reactor::signal::{Signal, Signals};
 use corecast::reactor::usage::Gauge;
 use corecast::server::{Reloader, Server, Stopper};
 use corecast::worker::{Listener, Speech};
+use corecast::ws::deflate::Takeover;
 
 use super::identity::{Identities, Origin};
 use super::{Failure, announcement, panics};
@@ -87,8 +88,11 @@ fn server(config: &Config) -> Result<(Server, Vec<Origin>), Failure> {
     let mut identities = Identities::default();
     for listener in &config.listeners {
         let address = listener.address.to_string();
-        let behind =
-            |offer: Listener| offer.behind(listener.proxies.clone(), listener.is_announced);
+        let behind = |offer: Listener| {
+            offer
+                .behind(listener.proxies.clone(), listener.is_announced)
+                .with_deflate(takeover(listener.deflate))
+        };
         server = match &listener.kind {
             Kind::Http => server.listen_as(address, behind(Listener::plain())),
             Kind::Https(security) | Kind::StreamEcho(security) => {
@@ -118,6 +122,15 @@ fn server(config: &Config) -> Result<(Server, Vec<Origin>), Failure> {
         server = server.admin(address);
     }
     Ok((server, identities.into_origins()))
+}
+
+/// What is agreed on with clients that offer to deflate.
+fn takeover(deflate: Deflate) -> Option<Takeover> {
+    match deflate {
+        Deflate::Off => None,
+        Deflate::On => Some(Takeover::Never),
+        Deflate::Takeover => Some(Takeover::Offered),
+    }
 }
 
 fn settings(config: &Config) -> Settings {

@@ -21,7 +21,7 @@ mod values;
 pub use checked::{ClientPublish, Config, Kind, Listener, Security};
 pub use raw::{RawConfig, Written};
 pub use units::duration;
-pub use values::{MemoryMax, PublishKey, Workers};
+pub use values::{Deflate, MemoryMax, PublishKey, Workers};
 
 use std::fmt;
 use std::net::SocketAddr;

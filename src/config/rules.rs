@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::checked::{ClientAuthName, KindName};
 use super::raw::Written;
-use super::values::{MemoryMax, PublishKey, Workers};
+use super::values::{Deflate, MemoryMax, PublishKey, Workers};
 use super::{ConfigError, units};
 use crate::http::OriginPattern;
 use crate::proxy::Network;
@@ -71,6 +71,17 @@ pub(super) const CLIENT_AUTH: Rule<ClientAuthName> = Rule {
         "off" => Some(ClientAuthName::Off),
         "request" => Some(ClientAuthName::Request),
         "require" => Some(ClientAuthName::Require),
+        _ => None,
+    },
+};
+
+pub(super) const DEFLATE: Rule<Deflate> = Rule {
+    key: "deflate",
+    allowed: "write off, on or takeover",
+    read: |text| match text {
+        "off" => Some(Deflate::Off),
+        "on" => Some(Deflate::On),
+        "takeover" => Some(Deflate::Takeover),
         _ => None,
     },
 };
@@ -428,6 +439,7 @@ mod tests {
         hold(&HEARTBEAT, &["1s", "1h"], &["999ms", "61m"]);
         hold(&STREAM_IDLE, &["1s", "24h"], &["999ms", "25h"]);
         hold(&OUTBOX_BYTES, &["4k", "64MiB"], &["4095", "65MiB"]);
+        hold(&DEFLATE, &["off", "on", "takeover"], &["", "true", "On", "15"]);
         hold(&MESSAGE_BYTES, &["1", "64MiB"], &["0", "67108865"]);
     }
 

@@ -23,6 +23,18 @@ pub enum MemoryMax {
     Bytes(u64),
 }
 
+/// Whether messages are deflated for clients that offer it (RFC 7692).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Deflate {
+    /// Never.
+    #[default]
+    Off,
+    /// Each by itself.
+    On,
+    /// With what came before it, where the client offers that.
+    Takeover,
+}
+
 /// The bearer token of backends. It is never printed.
 #[derive(Clone, Eq, PartialEq)]
 pub struct PublishKey(String);

@@ -4,8 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
-use crate::config::raw::{Keys, Listeners, Proxies, RawListener, Tls, Written, dashed};
+use crate::config::raw::{Keys, Listeners, Proxies, RawListener, Tls, WebSockets, Written, dashed};
 use crate::config::rules::{self, Rule};
+use crate::config::values::Deflate;
 use crate::proxy::Network;
 use crate::tls::config::{Authorities, CertificateFiles, ClientAuth};
 
@@ -20,6 +21,8 @@ pub struct Listener {
     pub proxies: Vec<Network>,
     /// Whether they speak the PROXY protocol.
     pub is_announced: bool,
+    /// Whether messages are deflated on it.
+    pub deflate: Deflate,
 }
 
 impl Listener {
@@ -75,6 +78,7 @@ pub(in crate::config) enum ClientAuthName {
 pub(super) struct Defaults {
     pub(super) proxies: Proxies,
     pub(super) tls: Tls,
+    pub(super) websockets: WebSockets,
 }
 
 /// All listeners: those of lists and of tables, or on loopback if nothing was written.
@@ -84,6 +88,7 @@ pub(super) fn listeners(
     defaults: &Defaults,
 ) -> Result<Vec<Listener>, ConfigError> {
     let nothing = lists == Listeners::default() && tables.is_empty();
+    rules::DEFLATE.one(defaults.websockets.deflate.clone())?;
     // Half a certificate is wrong even where nobody asks for it.
     security(&defaults.tls)?;
     if nothing {
@@ -118,7 +123,8 @@ impl Defaults {
 
     /// A listener that says nothing of itself but where it is and what for.
     fn listener(&self, address: SocketAddr, kind: KindName) -> Result<Listener, ConfigError> {
-        self.finish(address, self.kind(kind, Tls::default())?, Proxies::default())
+        let kind = self.kind(kind, Tls::default())?;
+        self.finish(address, kind, Proxies::default(), WebSockets::default())
     }
 
     fn table(&self, table: RawListener) -> Result<Listener, ConfigError> {
@@ -126,15 +132,17 @@ impl Defaults {
         let address = rules::ADDRESS.one(table.place.address)?;
         let address = address.ok_or(missing(rules::ADDRESS.key))?;
         let kind = rules::KIND.one(table.place.kind)?.ok_or(missing(rules::KIND.key))?;
-        self.finish(address, self.kind(kind, table.tls)?, table.proxies)
+        self.finish(address, self.kind(kind, table.tls)?, table.proxies, table.websockets)
     }
 
-    /// A listener, with what is said of the proxies in front of it and of those of all.
+    /// A listener, with what is said of the proxies in front of it and of its messages, and of
+    /// those of all.
     fn finish(
         &self,
         address: SocketAddr,
         kind: Kind,
         proxies: Proxies,
+        websockets: WebSockets,
     ) -> Result<Listener, ConfigError> {
         let proxies = proxies.or(self.proxies.clone());
         let is_announced = rules::PROXY_PROTOCOL.one(proxies.proxy_protocol)?.unwrap_or(false);
@@ -143,7 +151,22 @@ impl Defaults {
             let (key, needed) = (rules::PROXY_PROTOCOL.key, rules::TRUSTED_PROXY.key);
             return Err(ConfigError::Closed { key, needed });
         }
-        Ok(Listener { address, kind, proxies, is_announced })
+        let deflate = self.deflate(&kind, websockets)?;
+        Ok(Listener { address, kind, proxies, is_announced, deflate })
+    }
+
+    /// Whether messages are deflated, where there are messages.
+    fn deflate(&self, kind: &Kind, websockets: WebSockets) -> Result<Deflate, ConfigError> {
+        match (kind, websockets.first_written()) {
+            (Kind::StreamEcho(_), None) => Ok(Deflate::Off),
+            (Kind::StreamEcho(_), Some(key)) => {
+                Err(ConfigError::Meaningless { key: dashed(key), kind: "stream-echo" })
+            }
+            (Kind::Http | Kind::Https(_), _) => {
+                let written = websockets.or(self.websockets.clone());
+                Ok(rules::DEFLATE.one(written.deflate)?.unwrap_or_default())
+            }
+        }
     }
 
     /// What is served, with what is written for it and what it leaves to the defaults.
@@ -266,7 +289,8 @@ mod tests {
         }
     }
     fn listener(address: SocketAddr, kind: Kind) -> Listener {
-        Listener { address, kind, proxies: Vec::new(), is_announced: false }
+        let (proxies, deflate) = (Vec::new(), Deflate::Off);
+        Listener { address, kind, proxies, is_announced: false, deflate }
     }
 
     #[test]
@@ -349,6 +373,16 @@ mod tests {
     }
 
     #[test]
+    fn deflating_is_for_one_listener_or_for_all_with_messages() {
+        let text = "deflate = 'on'\nlisten = '127.0.0.1:1'\nlisten-stream = '127.0.0.1:2'\n\
+                    [[listener]]\naddress = '127.0.0.1:3'\nkind = 'https'\n\
+                    deflate = 'takeover'\n\
+                    [[listener]]\naddress = '127.0.0.1:4'\nkind = 'http'\ndeflate = 'off'\n";
+        let settings: Vec<_> = check(text).unwrap().into_iter().map(|it| it.deflate).collect();
+        assert_eq!(settings, [Deflate::On, Deflate::Off, Deflate::Takeover, Deflate::Off]);
+    }
+
+    #[test]
     fn what_is_wrong_with_a_listener_is_told() {
         let own = "tls-cert = 'c'\ntls-key = 'k'\n[[listener]]\naddress = '[::1]:1'\n";
         let rows = [
@@ -360,6 +394,8 @@ mod tests {
             (&format!("{own}kind = 'http'\ntls-key = 'k'"), "tls-key means nothing"),
             (&format!("{own}kind = 'https'\ntls-key = 'l'"), "without tls-cert"),
             (&format!("listen = '[::1]:1'\n{own}kind = 'https'"), "[::1]:1 is written twice"),
+            ("deflate = 'maybe'", "deflate: `maybe`"),
+            (&format!("{own}kind = 'stream-echo'\ndeflate = 'on'"), "deflate means nothing"),
             ("tls-cert = 'c'\nlisten = '[::1]:1'", "without tls-key"),
             ("tls-key = 'k'", "without tls-cert"),
             ("tls-cert = 'c,d'\ntls-key = 'k'", "tls-cert is given 2 times and tls-key 1 times"),

@@ -94,9 +94,18 @@ impl fmt::Display for ClientPublish {
 impl RawConfig {
     /// Checks everything that was written and fills in what was not.
     pub fn check(self) -> Result<Config, ConfigError> {
-        let Self { listeners, proxies, tls, publishing, limits, defences, operation, tables } =
-            self;
-        let defaults = Defaults { proxies, tls };
+        let Self {
+            listeners,
+            proxies,
+            tls,
+            websockets,
+            publishing,
+            limits,
+            defences,
+            operation,
+            tables,
+        } = self;
+        let defaults = Defaults { proxies, tls, websockets };
         let listeners = listener::listeners(listeners, tables, &defaults)?;
         let said = rules::ALLOW_PUBLISH.one(publishing.allow_publish)?;
         let publish_identities = rules::PUBLISH_IDENTITY.each(publishing.publish_identity)?;

@@ -121,6 +121,19 @@ keys! {
 }
 
 keys! {
+    /// How messages are sent: on one listener, or on all that do not say otherwise.
+    #[derive(clap::Args)]
+    #[command(next_help_heading = "WebSockets")]
+    pub(in crate::config) struct WebSockets {
+        /// Deflate messages for clients that offer it (RFC 7692): each by itself (on), or with what
+        /// came before it, which costs up to 450 KB a connection (takeover) [default: off]
+        #[arg(long, value_name = "off|on|takeover", num_args = 0..=1, require_equals = true,
+              default_missing_value = "on")]
+        deflate: Option<Written>,
+    }
+}
+
+keys! {
     /// What is spoken, and who may publish.
     #[derive(clap::Args)]
     #[command(next_help_heading = "Publishing")]

@@ -12,7 +12,9 @@ use keys::Place;
 use nearest::nearest;
 use written::Slot;
 
-pub(super) use keys::{Defences, Keys, Limits, Listeners, Operation, Proxies, Publishing, Tls};
+pub(super) use keys::{
+    Defences, Keys, Limits, Listeners, Operation, Proxies, Publishing, Tls, WebSockets,
+};
 pub use written::Written;
 
 /// What the name of a variable of the environment begins with.
@@ -37,6 +39,8 @@ pub struct RawConfig {
     #[command(flatten)]
     pub(super) tls: Tls,
     #[command(flatten)]
+    pub(super) websockets: WebSockets,
+    #[command(flatten)]
     pub(super) publishing: Publishing,
     #[command(flatten)]
     pub(super) limits: Limits,
@@ -55,6 +59,7 @@ pub(super) struct RawListener {
     pub(super) place: Place,
     pub(super) proxies: Proxies,
     pub(super) tls: Tls,
+    pub(super) websockets: WebSockets,
 }
 
 impl RawConfig {
@@ -110,6 +115,7 @@ impl RawConfig {
             listeners: self.listeners.or(other.listeners),
             proxies: self.proxies.or(other.proxies),
             tls: self.tls.or(other.tls),
+            websockets: self.websockets.or(other.websockets),
             publishing: self.publishing.or(other.publishing),
             limits: self.limits.or(other.limits),
             defences: self.defences.or(other.defences),
@@ -118,11 +124,12 @@ impl RawConfig {
         }
     }
 
-    fn groups(&mut self) -> [&mut dyn Keys; 7] {
+    fn groups(&mut self) -> [&mut dyn Keys; 8] {
         [
             &mut self.listeners,
             &mut self.proxies,
             &mut self.tls,
+            &mut self.websockets,
             &mut self.publishing,
             &mut self.limits,
             &mut self.defences,
@@ -148,7 +155,8 @@ impl RawListener {
 
     fn read(place: &str, table: Table) -> Result<Self, ConfigError> {
         let mut raw = Self::default();
-        let groups: &mut [&mut dyn Keys] = &mut [&mut raw.place, &mut raw.proxies, &mut raw.tls];
+        let groups: &mut [&mut dyn Keys] =
+            &mut [&mut raw.place, &mut raw.proxies, &mut raw.tls, &mut raw.websockets];
         fill(groups, &Source::file(place), table, &[])?;
         Ok(raw)
     }
