@@ -70,6 +70,8 @@ impl From<&std::io::Error> for Failure {
 pub enum Closure {
     /// We closed it at the end of the run.
     Ours,
+    /// It left in the middle of a trial, as the scenario says.
+    Planned,
     /// The server said a close frame with this code (1005 for none).
     Server(u16),
     /// The server ended the stream without a word.
@@ -85,13 +87,14 @@ pub enum Closure {
 impl Closure {
     /// Whether the server, not we, ended it.
     pub const fn is_unexpected(self) -> bool {
-        !matches!(self, Self::Ours)
+        !matches!(self, Self::Ours | Self::Planned)
     }
 
     /// The name it has in a report.
     pub fn name(self) -> String {
         match self {
             Self::Ours => "ours".to_owned(),
+            Self::Planned => "planned".to_owned(),
             Self::Server(code) => format!("server {code}"),
             Self::ServerEnd => "server end".to_owned(),
             Self::ServerReset => "server reset".to_owned(),

@@ -12,6 +12,7 @@ use crate::schedule::Arrivals;
 use crate::slo::Objective;
 use crate::stamp::Press;
 use crate::target::Target;
+use crate::turnover::{Lifetime, Reconnect, Storm};
 use crate::units::{Rate, parse_bytes, parse_count, parse_duration};
 
 /// The longest payload.
@@ -171,6 +172,22 @@ pub struct RunArgs {
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = parse_payload)]
     #[arg(help_heading = "Scenario")]
     pub payload: usize,
+
+    /// This share of the connections vanishes at once when a third of the hold is over, and has
+    /// this time to come back, such as 30%/10s
+    #[arg(long, value_name = "SHARE%/TIME", conflicts_with = "heartbeat")]
+    #[arg(help_heading = "Scenario")]
+    pub storm: Option<Storm>,
+
+    /// Each connection ends after this time, or after a random one with this mean (exp:TIME), and
+    /// comes back within a second (of the storm's time, if there is one)
+    #[arg(long, value_name = "[exp:]TIME", conflicts_with = "heartbeat")]
+    #[arg(help_heading = "Scenario")]
+    pub lifetime: Option<Lifetime>,
+
+    /// How those come back that a storm or their lifetime took away
+    #[arg(long, value_enum, default_value_t = Reconnect::ExpJitter, help_heading = "Scenario")]
+    pub reconnect: Reconnect,
 
     /// Trust the authorities of this PEM file instead of the system's
     #[arg(long, value_name = "FILE", help_heading = "TLS")]

@@ -47,6 +47,7 @@ mod stamp;
 mod table;
 mod tally;
 mod target;
+mod turnover;
 mod units;
 mod verdict;
 mod watch;

@@ -17,6 +17,7 @@ use crate::host;
 use crate::ports::Sources;
 use crate::ramp::{Pace, Shape, Tempo};
 use crate::schedule::Arrivals;
+use crate::turnover::Habits;
 use crate::units;
 
 /// So many drivers at most: the kernel's tables would hold more, no machine needs them.
@@ -35,6 +36,8 @@ pub struct Plan {
     pub cast: Cast,
     /// How messages of a connection follow each other.
     pub arrivals: Arrivals,
+    /// Who leaves and comes back in a trial.
+    pub habits: Habits,
     /// How often each connection pings.
     pub heartbeat: Option<Duration>,
     /// How many threads drive them.
@@ -124,6 +127,11 @@ impl Plan {
         Ok(Self {
             conns,
             cast: cast(args, conns, seed)?,
+            habits: Habits {
+                storm: args.storm,
+                lifetime: args.lifetime,
+                reconnect: args.reconnect,
+            },
             arrivals: args.arrivals,
             heartbeat: args.heartbeat,
             drivers,
@@ -219,6 +227,11 @@ fn cast(args: &RunArgs, conns: u32, seed: u64) -> Result<Cast, Obstacle> {
         (scenario, vec![Part::all(role)])
     };
     let cast = Cast::new(name, parts, seed).map_err(mixed("--mix"))?;
+    if cast.publishers().is_some() && (args.storm.is_some() || args.lifetime.is_some()) {
+        let reason = "who leaves a broadcast cannot tell what it missed from what was lost";
+        let flag = if args.storm.is_some() { "--storm" } else { "--lifetime" };
+        return Err(Obstacle::Mixture { flag, reason: reason.to_owned() });
+    }
     cast.check(conns).map_err(|allowed| out_of_range("--publishers", allowed))?;
     Ok(cast)
 }
@@ -261,6 +274,10 @@ mod tests {
         assert!(matches!(plan("--conns 0"), Err(Obstacle::OutOfRange { flag: "--conns", .. })));
         let publishers = plan("--conns 5 --scenario broadcast --publishers 6");
         assert!(matches!(publishers, Err(Obstacle::OutOfRange { flag: "--publishers", .. })));
+        for flags in ["--storm 30%/1s", "--lifetime 1s"] {
+            let broadcast = plan(&format!("--conns 5 --scenario broadcast {flags}"));
+            assert!(matches!(broadcast, Err(Obstacle::Mixture { .. })), "{flags}");
+        }
         let one_address = plan("--conns 100k").unwrap().sources("[::1]:80".parse().unwrap());
         assert!(matches!(one_address, Err(Obstacle::Ports { possible: 50_000.., .. })));
     }

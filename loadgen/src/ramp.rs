@@ -6,6 +6,7 @@
 //!
 //! A ramp can be lengthened and shortened again and again: a fleet grows and shrinks.
 
+use std::collections::VecDeque;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -100,6 +101,9 @@ pub struct Ramp {
     given_up: Vec<u32>,
     /// Connections that failed and are to be tried again.
     again: Vec<u32>,
+    /// Connections that left by plan and are due to come back: neither window nor pace holds a
+    /// storm up, as nothing does in the world.
+    returning: VecDeque<Attempt>,
     retries_left: u32,
     failures_in_a_row: u32,
     in_flight: u32,
@@ -135,6 +139,7 @@ impl Ramp {
             vacant: Vec::new(),
             given_up: Vec::new(),
             again: Vec::new(),
+            returning: VecDeque::new(),
             retries_left: 0,
             failures_in_a_row: 0,
             in_flight: 0,
@@ -166,6 +171,9 @@ impl Ramp {
             return None;
         }
         self.in_flight += 1;
+        if let Some(attempt) = self.returning.pop_front() {
+            return Some(attempt);
+        }
         if self.paused_until <= now
             && let Some(number) = self.again.pop()
         {
@@ -187,12 +195,25 @@ impl Ramp {
     /// When the next attempt may begin; `None` while that depends on those in flight, and when
     /// there is none.
     pub fn deadline(&self) -> Option<Instant> {
+        if let Some(attempt) = self.returning.front() {
+            return Some(attempt.intended);
+        }
         if self.tempo.pace == Pace::Adaptive && self.in_flight >= self.window {
             return None;
         }
         let again = (!self.again.is_empty()).then_some(self.paused_until);
         let fresh = (self.fresh > 0).then(|| self.next_start());
         again.into_iter().chain(fresh).min()
+    }
+
+    /// Has a connection begin that left by plan.
+    pub fn bring_back(&mut self, attempt: Attempt) {
+        self.returning.push_back(attempt);
+    }
+
+    /// One in flight has failed, and whoever brought it back will do so again.
+    pub fn returned_in_vain(&mut self) {
+        self.in_flight -= 1;
     }
 
     /// One in flight has become open.
@@ -223,12 +244,13 @@ impl Ramp {
     pub fn stop(&mut self) {
         self.fresh = 0;
         self.given_up.append(&mut self.again);
+        self.given_up.extend(self.returning.drain(..).map(|attempt| attempt.number));
         self.retries_left = 0;
     }
 
     /// Whether every connection is open or has finally failed.
     pub fn is_done(&self) -> bool {
-        self.in_flight == 0 && self.fresh == 0 && self.again.is_empty()
+        self.in_flight == 0 && self.fresh == 0 && self.again.is_empty() && self.returning.is_empty()
     }
 
     /// When the next first attempt may begin.

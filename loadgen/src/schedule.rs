@@ -102,7 +102,7 @@ impl Schedule {
 
 /// A time that knows nothing of how much of it has passed, with this mean.
 #[allow(clippy::cast_precision_loss)] // 53 bits of chance are plenty
-fn exponential(mean: Duration, rng: &mut Rng) -> Duration {
+pub fn exponential(mean: Duration, rng: &mut Rng) -> Duration {
     let chance = (rng.below(1 << 53) + 1) as f64 / (1u64 << 53) as f64;
     mean.mul_f64(-chance.ln())
 }

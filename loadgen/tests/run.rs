@@ -140,6 +140,22 @@ fn a_mixture_does_each_part_and_pings_are_answered() {
 }
 
 #[test]
+fn a_storm_comes_back_and_breaks_nothing() {
+    let line = "--conns 40 --scenario echo --rate 20/s --storm 50%/200ms --hold 2s --allow-invalid";
+    for (reconnect, returns) in [("none", 0), ("fixed", 20), ("exp-jitter", 20)] {
+        let done = run(&format!("{line} --reconnect {reconnect}"));
+        assert_eq!(done.exit, 0, "{reconnect}: {}", done.complaint);
+        is_sound(&done.json);
+        let accounting = &done.json["accounting"];
+        assert_eq!(accounting["closed"]["planned"], 20, "{reconnect}");
+        assert_eq!(accounting["opened"], 40 + returns, "{reconnect}");
+        assert_eq!(done.json["delivery"]["gap"], 0, "{reconnect}");
+        let timed = done.json["latency"]["return"]["n"].as_u64();
+        assert_eq!(timed.unwrap_or(0), returns, "{reconnect}");
+    }
+}
+
+#[test]
 fn an_objective_decides_how_a_run_ends() {
     let line = "--conns 40 --scenario echo --arrivals constant --rate 50/s --hold 1s --plain --allow-invalid --slo";
     for (slo, exit, state) in [

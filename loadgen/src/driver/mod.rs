@@ -32,13 +32,14 @@ use self::link::{Command, Published, Report, Stage};
 use self::orders::Task;
 use self::scene::{Desk, Scene, Setting};
 use self::talk::Talk;
-use crate::accounting::Failure;
+use crate::accounting::{Closure, Failure};
 use crate::client::Client;
 use crate::plan::Plan;
 use crate::ports::Hand;
 use crate::ramp::{Attempt, Ramp};
 use crate::schedule::Schedule;
 use crate::tally::Tally;
+use crate::turnover::Turnover;
 
 /// How often a driver asks itself how late it is.
 const PULSE: Duration = Duration::from_millis(20);
@@ -75,6 +76,12 @@ struct Departed {
 }
 
 impl Departed {
+    /// Counts one that left by plan: what was on its way is not lost.
+    fn excuse(&mut self, talk: &Talk) {
+        let account = talk.account(&Published::new());
+        self.expected += account.expected - account.missing;
+    }
+
     fn add(&mut self, talk: &Talk) {
         if talk.is_broadcast() {
             self.listeners += 1;
@@ -104,6 +111,8 @@ pub struct Driver<S> {
     pings_sent: u64,
     pongs_heard: u64,
     departed: Departed,
+    /// Who leaves and comes back in a trial.
+    turnover: Option<Turnover>,
     stage: Stage,
     /// Messages that should have left before then are not timed.
     timed_from: Instant,
@@ -136,6 +145,7 @@ impl<S: Read + Write> Driver<S> {
             pings_sent: 0,
             pongs_heard: 0,
             departed: Departed::default(),
+            turnover: None,
             stage: Stage::Between,
             timed_from: now,
             order: 0,
@@ -167,7 +177,10 @@ impl<S: Read + Write> Driver<S> {
             act(connection, &mut Scene { setting, desk, tally, timed_from: *timed_from });
         self.pings_sent += tally.traffic.pings_sent - pinged.0;
         self.pongs_heard += tally.traffic.pongs_heard - pinged.1;
-        if connection.is_open() && !was_open {
+        let has_opened = connection.is_open() && !was_open;
+        if has_opened {
+            let number = connection.number() / part.plan.drivers;
+            self.turnover.iter_mut().for_each(|turnover| turnover.opened(number));
             self.ramp.succeeded();
             self.open += 1;
             self.tally.accounting.opened += 1;
@@ -176,6 +189,9 @@ impl<S: Read + Write> Driver<S> {
             Standing::Quiet => {}
             Standing::Busy => self.busy.push(key),
             Standing::Ended(ending) => self.end(key, ending),
+        }
+        if has_opened {
+            self.rejoin(key);
         }
     }
 
@@ -188,10 +204,17 @@ impl<S: Read + Write> Driver<S> {
             (Ending::Closed(closure), _) => {
                 self.open -= 1;
                 self.tally.accounting.close(closure);
-                if let Some(talk) = connection.talk() {
-                    self.departed.add(talk);
+                let is_planned = closure == Closure::Planned;
+                match connection.talk() {
+                    Some(talk) if is_planned => self.departed.excuse(talk),
+                    Some(talk) => self.departed.add(talk),
+                    None => {}
                 }
-                self.ramp.vacate(connection.number() / self.part.plan.drivers);
+                let number = connection.number() / self.part.plan.drivers;
+                let turnover = self.turnover.as_mut().filter(|_| is_planned);
+                if !turnover.is_some_and(|turnover| turnover.left(number, self.now)) {
+                    self.ramp.vacate(number);
+                }
             }
             (Ending::Failed(_), None) => unreachable!("what is not open is an attempt"),
         }
@@ -199,7 +222,12 @@ impl<S: Read + Write> Driver<S> {
 
     fn fail(&mut self, attempt: Attempt, failure: Failure) {
         self.tally.accounting.fail(failure);
-        self.ramp.failed(attempt.number, self.now);
+        let turnover = self.turnover.as_mut();
+        if turnover.is_some_and(|turnover| turnover.failed(attempt.number, self.now)) {
+            self.ramp.returned_in_vain();
+        } else {
+            self.ramp.failed(attempt.number, self.now);
+        }
     }
 
     /// Notes how late the loop comes round: because it had much to do, or no CPU to do it.
@@ -229,6 +257,23 @@ impl<S: Read + Write> Driver<S> {
             if opens {
                 self.end(key, Ending::Failed(Failure::TimedOut));
             }
+        }
+    }
+
+    /// Lets those leave whose time has come, and has those come back that are due.
+    fn turn_over(&mut self, now: Instant) {
+        let Self { turnover: Some(turnover), connections, .. } = self else { return };
+        let open = || {
+            let open = connections.iter().filter(|(_, connection)| connection.is_open());
+            open.map(|(key, _)| key).collect()
+        };
+        for key in turnover.leaving(now, open) {
+            if self.connections.get(key).is_some_and(Connection::is_open) {
+                self.end(key, Ending::Closed(Closure::Planned));
+            }
+        }
+        while let Some(attempt) = self.turnover.as_mut().and_then(|it| it.returning(now)) {
+            self.ramp.bring_back(attempt);
         }
     }
 
@@ -341,6 +386,7 @@ impl<S: Read + Write> Handler for Driver<S> {
         self.obey(now);
         self.resume();
         self.time_out(now);
+        self.turn_over(now);
         self.speak(now);
         self.report_if_due(now);
     }
@@ -351,7 +397,8 @@ impl<S: Read + Write> Handler for Driver<S> {
         }
         let opening = self.opening.front().map(|(due, _)| *due);
         let always = self.pulse_due.min(self.report_due);
-        let others = [opening, self.message_due(), self.ramp.deadline()];
+        let turnover = self.turnover.as_ref().and_then(Turnover::deadline);
+        let others = [opening, turnover, self.message_due(), self.ramp.deadline()];
         others.into_iter().flatten().chain([always]).min()
     }
 

@@ -10,7 +10,9 @@ use super::link::{Command, Deed, Published, Report, Stage};
 use super::talk::{Account, Senders, Talk};
 use super::{Departed, Driver, REPORT_INTERVAL};
 use crate::accounting::{Closure, Failure};
+use crate::cast::Cast;
 use crate::schedule::{Arrivals, Schedule};
+use crate::turnover::{Habits, Turnover};
 use crate::units::Rate;
 
 /// What must have happened before the last command counts as done.
@@ -42,6 +44,7 @@ impl<S: Read + Write> Driver<S> {
                 Deed::Hush => {
                     self.stage = Stage::Drain;
                     self.task = Task::Hush;
+                    self.stay();
                 }
                 Deed::Inquire(published) => {
                     let unanswered = self.pings_unanswered();
@@ -118,12 +121,24 @@ impl<S: Read + Write> Driver<S> {
         (self.pings_sent, self.pongs_heard) = (0, 0);
         for key in self.connections.keys() {
             if let Some(connection) = self.connections.get_mut(key).filter(|it| it.is_open()) {
-                let number = connection.number();
-                let place = self.part.plan.cast.place(number);
-                let senders = Senders::of(place.part.role);
-                connection
-                    .enter_trial(senders.map(|senders| Talk::new(number, place.rank, senders)));
+                connection.enter_trial(talk(&self.part.plan.cast, connection.number()));
             }
+        }
+    }
+
+    /// Lets a connection that has opened within a trial take part in it.
+    pub(super) fn rejoin(&mut self, key: Key) {
+        let is_on = matches!(self.stage, Stage::Warmup | Stage::Hold);
+        let Some(connection) = self.connections.get_mut(key).filter(|_| is_on) else { return };
+        let (number, now) = (connection.number(), self.now);
+        connection.enter_trial(talk(&self.part.plan.cast, number));
+        let speaks = connection.talk().is_some_and(Talk::speaks);
+        let part = self.part.plan.cast.place(number).index;
+        if let Some(schedule) = self.schedules.get_mut(part).filter(|_| speaks) {
+            schedule.enter(key, now);
+        }
+        if let Some(turnover) = &mut self.turnover {
+            turnover.begin(key, now);
         }
     }
 
@@ -139,6 +154,9 @@ impl<S: Read + Write> Driver<S> {
             .map(|rate| schedule(rate.map_or(Duration::MAX, Rate::interval), plan.arrivals))
             .collect();
         let mut heartbeats = plan.heartbeat.map(|interval| schedule(interval, Arrivals::Constant));
+        let habits = Some(plan.habits).filter(Habits::is_restless);
+        let mut turnover = habits
+            .map(|habits| Turnover::new(habits, self.timed_from, until, Rng::new(rng.next_u64())));
         for (key, connection) in self.connections.iter().filter(|(_, it)| it.is_open()) {
             let place = plan.cast.place(connection.number());
             let speaks = connection.talk().is_some_and(Talk::speaks);
@@ -148,9 +166,13 @@ impl<S: Read + Write> Driver<S> {
             if let Some(heartbeats) = &mut heartbeats {
                 heartbeats.enter(key, from);
             }
+            if let Some(turnover) = &mut turnover {
+                turnover.begin(key, from);
+            }
         }
         self.schedules = schedules;
         self.heartbeats = heartbeats;
+        self.turnover = turnover;
     }
 
     /// What should have come to all connections that are left.
@@ -192,6 +214,14 @@ impl<S: Read + Write> Driver<S> {
     fn hush(&mut self) {
         self.schedules.clear();
         self.heartbeats = None;
+        self.stay();
+    }
+
+    /// Nobody leaves or comes back any more.
+    fn stay(&mut self) {
+        for number in self.turnover.take().into_iter().flat_map(Turnover::into_away) {
+            self.ramp.vacate(number);
+        }
     }
 
     /// Closes everything. The streams close with a reset, so that no port is held any longer.
@@ -214,4 +244,10 @@ impl<S: Read + Write> Driver<S> {
         };
         self.end(key, ending);
     }
+}
+
+/// What connection `number` says and hears, if its part does not idle.
+fn talk(cast: &Cast, number: u32) -> Option<Talk> {
+    let place = cast.place(number);
+    Senders::of(place.part.role).map(|senders| Talk::new(number, place.rank, senders))
 }

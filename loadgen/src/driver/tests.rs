@@ -351,3 +351,42 @@ fn a_fleet_grows_and_shrinks_and_counts_each_trial_by_itself() {
     world.quit();
     assert!(world.books.is_balanced());
 }
+
+#[test]
+fn those_a_storm_takes_come_back_and_nothing_counts_as_lost() {
+    for reconnect in ["fixed", "exp-jitter"] {
+        let line = format!(
+            "--conns 40 --scenario echo --rate 20/s --storm 50%/200ms --reconnect {reconnect}"
+        );
+        let mut world = World::new(&line, 11, 0);
+        world.does(Deed::Resize(40));
+        world.trial();
+        assert_eq!(world.books.open(), 40, "{reconnect}");
+        let trial = &world.books.trial;
+        assert_eq!((trial.accounting.attempted, trial.accounting.opened), (20, 20));
+        assert_eq!(trial.accounting.closed, [(Closure::Planned, 20)].into());
+        assert_eq!(trial.accounting.unexpected_closures(), 0);
+        assert_eq!(trial.phases.establish.n(), 20, "each return is timed");
+        let traffic = &trial.traffic;
+        assert_eq!((traffic.audit.lost, traffic.audit.doubled), (0, 0));
+        assert_eq!(traffic.expected, traffic.audit.received, "planned departures are no losses");
+        assert!(traffic.sent >= traffic.audit.received);
+        world.quit();
+    }
+}
+
+#[test]
+fn the_books_balance_while_connections_come_and_go() {
+    for seed in 0..24 {
+        let line = "--conns 40 --scenario echo --open-timeout 200ms --lifetime exp:400ms";
+        let storm = ["", " --storm 30%/100ms", " --storm 30%/100ms --reconnect none"];
+        let line = format!("{line}{}", storm[usize::try_from(seed % 3).unwrap()]);
+        // Every step of a world looks whether its books balance.
+        let books = World::new(&line, seed, if seed % 2 == 0 { 0 } else { 4 }).run();
+        let closed = &books.accounting.closed;
+        assert!(closed.get(&Closure::Planned).is_some_and(|planned| *planned > 0), "seed {seed}");
+        if seed % 2 == 0 {
+            assert_eq!(books.trial.traffic.audit.lost, 0, "seed {seed}");
+        }
+    }
+}

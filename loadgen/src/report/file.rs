@@ -130,6 +130,7 @@ fn latency(findings: &Findings<'_>) -> BTreeMap<String, Option<Distribution>> {
         ("upgrade", Origin::ActualStart, &phases.upgrade),
         ("first_msg", Origin::ActualStart, &phases.first_message),
         ("establish", Origin::IntendedStart, &phases.establish),
+        ("return", Origin::IntendedStart, &trial.tally.phases.establish),
         ("echo", Origin::IntendedStart, &traffic.echo.corrected),
         ("echo_uncorrected", Origin::ActualStart, &traffic.echo.uncorrected),
         ("echo_closed_loop", Origin::ActualStart, &traffic.echo.closed_loop),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Findings;
+use crate::accounting::Closure;
 use crate::slo::State;
 use crate::verdict::Outcome;
 use crate::{table, units};
@@ -17,6 +18,7 @@ pub fn page(findings: &Findings<'_>) -> String {
     lines.push(target(findings));
     lines.push(attempts(findings));
     lines.push(closes(findings));
+    lines.extend(returns(findings));
     lines.extend(traffic(findings));
     lines.push(String::new());
     let Outcome { resized, trial, .. } = findings.outcome;
@@ -90,6 +92,27 @@ fn closes(findings: &Findings<'_>) -> String {
         classes.map(|(class, n)| format!("{} {}", class.name(), units::count(*n))).collect();
     let text = if classes.is_empty() { "none".to_owned() } else { classes.join(", ") };
     titled("Closed", &text)
+}
+
+/// Who came back, if anybody left by plan.
+fn returns(findings: &Findings<'_>) -> Option<String> {
+    let tally = &findings.outcome.trial.tally;
+    let left = tally.accounting.closed.get(&Closure::Planned)?;
+    let mut text = format!(
+        "{} left by plan; {} attempts to come back, {} opened",
+        units::count(*left),
+        units::count(tally.accounting.attempted),
+        units::count(tally.accounting.opened)
+    );
+    let establish = &tally.phases.establish;
+    if let (Some(median), Some(max)) = (establish.percentile(0.5), establish.max()) {
+        let _ = write!(text, ", each in {} (p50)", units::time(median));
+        if let Some(tail) = establish.percentile(0.99) {
+            let _ = write!(text, ", {} (p99)", units::time(tail));
+        }
+        let _ = write!(text, ", {} at most", units::time(max));
+    }
+    Some(titled("Returns", &text))
 }
 
 fn traffic(findings: &Findings<'_>) -> Vec<String> {
