@@ -22,6 +22,8 @@ mod sources;
 #[path = "support/tls.rs"]
 mod support;
 
+use std::path::PathBuf;
+
 use corecast::base::Rng;
 use corecast::tls::config::{self, Trust};
 use corecast::tls::{Fault, Tls};
@@ -407,9 +409,12 @@ fn damage(rng: &mut Rng, bytes: &mut Vec<u8>) {
 
 #[test]
 fn all_cryptography_is_that_of_rustls() {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls");
-    for file in std::fs::read_dir(directory).unwrap() {
-        let path = file.unwrap().path();
+    let mut paths = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls"))];
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
         for line in std::fs::read_to_string(&path).unwrap().lines().map(str::trim_start) {
             let Some(used) = line.strip_prefix("use ") else { continue };
             let root = used.split([':', ';', ' ']).next().unwrap();

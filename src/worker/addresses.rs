@@ -15,7 +15,7 @@
 //!
 //! Invariants: a seat is left once, so a count is the number of connections that live. The table
 //! holds an entry for each address that has a connection or has brought one within a second, and
-//! never more than [`ADDRESSES_MAX`].
+//! never more than `ADDRESSES_MAX`.
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
