@@ -7,6 +7,7 @@ use clap::builder::ArgPredicate;
 use clap::{Args, Parser, Subcommand};
 
 use crate::manual::{Completions, Man};
+use crate::ports::Source;
 use crate::ramp::{Pace, Shape};
 use crate::schedule::Arrivals;
 use crate::slo::Objective;
@@ -188,6 +189,12 @@ pub struct RunArgs {
     /// How those come back that a storm or their lifetime took away
     #[arg(long, value_enum, default_value_t = Reconnect::ExpJitter, help_heading = "Scenario")]
     pub reconnect: Reconnect,
+
+    /// Where connections come from: auto (enough addresses of loopback for a server there), none
+    /// (the system chooses address and port), or addresses and networks of this machine
+    #[arg(long, value_name = "auto|none|IP,IP/PREFIX", default_value = "auto")]
+    #[arg(help_heading = "Network")]
+    pub source: Source,
 
     /// Trust the authorities of this PEM file instead of the system's
     #[arg(long, value_name = "FILE", help_heading = "TLS")]

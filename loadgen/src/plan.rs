@@ -14,7 +14,7 @@ use corecast::reactor::fds::{self, Demand, Limit, TooMany};
 use crate::args::RunArgs;
 use crate::cast::{self, Cast, Part, Role};
 use crate::host;
-use crate::ports::Sources;
+use crate::ports::{Source, Sources};
 use crate::ramp::{Pace, Shape, Tempo};
 use crate::schedule::Arrivals;
 use crate::turnover::Habits;
@@ -36,6 +36,8 @@ pub struct Plan {
     pub cast: Cast,
     /// How messages of a connection follow each other.
     pub arrivals: Arrivals,
+    /// Where connections are to come from.
+    pub source: Source,
     /// Who leaves and comes back in a trial.
     pub habits: Habits,
     /// How often each connection pings.
@@ -100,8 +102,8 @@ impl fmt::Display for Obstacle {
             Self::Files(too_many) => too_many.fmt(f),
             Self::Ports { conns, possible } => write!(
                 f,
-                "{} connections to one address need as many free ports, and there are {} (give \
-                 the server an address of IPv4 on loopback, or ask for fewer)",
+                "{} connections to one address need as many free ports, and there are {} (name \
+                 more addresses of this machine with --source, or ask for fewer)",
                 units::count(u64::from(*conns)),
                 units::count(*possible)
             ),
@@ -127,6 +129,7 @@ impl Plan {
         Ok(Self {
             conns,
             cast: cast(args, conns, seed)?,
+            source: args.source.clone(),
             habits: Habits {
                 storm: args.storm,
                 lifetime: args.lifetime,
@@ -151,7 +154,14 @@ impl Plan {
 
     /// Where connections to `target` are made from; `None` leaves that to the system.
     pub fn sources(&self, target: SocketAddr) -> Result<Option<Arc<Sources>>, Obstacle> {
-        let Some(sources) = Sources::new(target.ip(), u64::from(self.conns), self.seed) else {
+        if let Source::These(addresses) = &self.source
+            && addresses.iter().any(|address| address.is_ipv4() != target.is_ipv4())
+        {
+            let allowed = format!("of the same family as the server's address, {}", target.ip());
+            return Err(Obstacle::OutOfRange { flag: "--source", allowed });
+        }
+        let conns = u64::from(self.conns);
+        let Some(sources) = Sources::new(&self.source, target.ip(), conns, self.seed) else {
             return Ok(None);
         };
         let possible = sources.capacity();
@@ -280,6 +290,9 @@ mod tests {
         }
         let one_address = plan("--conns 100k").unwrap().sources("[::1]:80".parse().unwrap());
         assert!(matches!(one_address, Err(Obstacle::Ports { possible: 50_000.., .. })));
+        let other_family = plan("--conns 1 --source ::1").unwrap();
+        let other_family = other_family.sources("127.0.0.1:80".parse().unwrap());
+        assert!(matches!(other_family, Err(Obstacle::OutOfRange { flag: "--source", .. })));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use corecast::base::Rng;
@@ -22,6 +23,54 @@ const CONNECTIONS_PER_ADDRESS: u64 = 20_000;
 
 /// The lowest port that may be used without privileges.
 const PORT_MIN: u16 = 1024;
+
+/// The most addresses of a network that are used.
+const NETWORK_BITS_MAX: u32 = 16;
+
+/// Which addresses connections are made from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// As many of loopback as it takes; for another machine what the system chooses.
+    Auto,
+    /// What the system chooses, port and all.
+    System,
+    /// These, with ports that we choose.
+    These(Vec<IpAddr>),
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "none" => Ok(Self::System),
+            _ => {
+                let networks: Vec<_> = text.split(',').map(network).collect::<Result<_, _>>()?;
+                Ok(Self::These(networks.concat()))
+            }
+        }
+    }
+}
+
+/// The addresses that `text` stands for: one, or those of hosts in a network of IPv4.
+fn network(text: &str) -> Result<Vec<IpAddr>, String> {
+    let wrong = || format!("`{text}` is neither auto, none, an address nor a network of IPv4");
+    let Some((address, prefix)) = text.split_once('/') else {
+        return Ok(vec![text.trim().parse().map_err(|_| wrong())?]);
+    };
+    let address: Ipv4Addr = address.trim().parse().map_err(|_| wrong())?;
+    let prefix: u32 = prefix.trim().parse().map_err(|_| wrong())?;
+    let bits = 32u32.checked_sub(prefix).ok_or_else(wrong)?;
+    if bits > NETWORK_BITS_MAX {
+        return Err(format!("`{text}` has more than 65,536 addresses: /16 is the largest network"));
+    }
+    let first = u32::from(address) >> bits << bits;
+    let last = first + ((1 << bits) - 1);
+    // The first and the last one name the network and all its hosts, if there are others.
+    let edge = u32::from(bits > 1);
+    Ok((first + edge..=last - edge).map(|bits| Ipv4Addr::from(bits).into()).collect())
+}
 
 /// Every address and port that connections may be made from.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,13 +84,18 @@ impl Sources {
     /// which is right for a server on another machine.
     ///
     /// Ports that the system reserves or listens at are left out.
-    pub fn new(target: IpAddr, conns: u64, seed: u64) -> Option<Self> {
+    pub fn new(source: &Source, target: IpAddr, conns: u64, seed: u64) -> Option<Self> {
+        let addresses = match source {
+            Source::Auto => addresses(target, conns)?,
+            Source::System => return None,
+            Source::These(addresses) => addresses.clone(),
+        };
         let reserved = proc::read("sys/net/ipv4/ip_local_reserved_ports");
         let mut taken = reserved.map(|text| proc::port_list(&text)).unwrap_or_default();
         for table in ["net/tcp", "net/tcp6"] {
             taken.extend(proc::read(table).map(|text| proc::listening(&text)).unwrap_or_default());
         }
-        Some(Self { addresses: addresses(target, conns)?, ports: ports(taken, seed) })
+        Some(Self { addresses, ports: ports(taken, seed) })
     }
 
     /// How many connections they suffice for.
@@ -167,9 +221,28 @@ mod tests {
     #[test]
     fn there_is_room_for_every_connection() {
         for conns in [1, 20_000, 100_000, 2_000_000] {
-            let sources = Sources::new(LOOPBACK, conns, 7).unwrap();
+            let sources = Sources::new(&Source::Auto, LOOPBACK, conns, 7).unwrap();
             assert!(sources.capacity() >= 3 * conns, "{conns}");
             assert!(!sources.addresses().contains(&LOOPBACK));
+        }
+    }
+
+    #[test]
+    fn addresses_and_networks_are_what_they_say() {
+        let these = |text: &str| match text.parse() {
+            Ok(Source::These(addresses)) => addresses,
+            other => panic!("{text}: {other:?}"),
+        };
+        let addresses = these("127.0.1.9,127.0.2.77/30,::1");
+        let expected: [IpAddr; 4] =
+            ["127.0.1.9", "127.0.2.77", "127.0.2.78", "::1"].map(|text| text.parse().unwrap());
+        assert_eq!(addresses, expected);
+        for (network, count) in [("127.1.0.0/32", 1), ("127.1.0.0/31", 2), ("127.1.0.0/16", 65_534)]
+        {
+            assert_eq!(these(network).len(), count, "{network}");
+        }
+        for text in ["", "somewhere", "127.0.0.1/33", "127.0.0.0/15", "::1/64", "127.0.0.1,,"] {
+            assert!(text.parse::<Source>().is_err(), "{text}");
         }
     }
 
@@ -182,6 +255,7 @@ mod tests {
 
     #[test]
     fn the_system_chooses_for_another_machine() {
-        assert_eq!(Sources::new([192, 0, 2, 1].into(), 10, 0), None);
+        assert_eq!(Sources::new(&Source::Auto, [192, 0, 2, 1].into(), 10, 0), None);
+        assert_eq!(Sources::new(&Source::System, LOOPBACK, 10, 0), None);
     }
 }

@@ -140,6 +140,16 @@ fn a_mixture_does_each_part_and_pings_are_answered() {
 }
 
 #[test]
+fn connections_come_from_where_they_are_told_to() {
+    for (source, addresses) in [("127.0.7.0/30", 2.into()), ("none", serde_json::Value::Null)] {
+        let done = run(&format!("--conns 20 --plain --hold 1s --allow-invalid --source {source}"));
+        assert_eq!(done.exit, 0, "{source}: {}", done.complaint);
+        assert_eq!(done.json["plan"]["source_addresses"], addresses, "{source}");
+        assert_eq!(done.json["accounting"]["opened"], 20, "{source}");
+    }
+}
+
+#[test]
 fn a_storm_comes_back_and_breaks_nothing() {
     let line = "--conns 40 --scenario echo --rate 20/s --storm 50%/200ms --hold 2s --allow-invalid";
     for (reconnect, returns) in [("none", 0), ("fixed", 20), ("exp-jitter", 20)] {
