@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::ArgPredicate;
 use clap::{Args, Parser, Subcommand};
 
+use crate::attack::AttackArgs;
 use crate::manual::{Completions, Man};
 use crate::ports::Source;
 use crate::ramp::{Pace, Shape};
@@ -76,6 +77,8 @@ impl Cli {
 pub enum Command {
     /// Opens connections, holds them and reports (the default)
     Run(Box<RunArgs>),
+    /// Attacks a server beside connections that mean well, and tells how both fare
+    Attack(Box<AttackArgs>),
     /// Serves as the subject of a measurement, until standard input ends
     #[command(hide = true)]
     Serve(ServeArgs),
@@ -288,6 +291,12 @@ pub struct ServeArgs {
     /// Whether it speaks TLS
     #[arg(long)]
     pub tls: bool,
+    /// Whether messages may be deflated
+    #[arg(long)]
+    pub deflate: bool,
+    /// By what its limits of time are divided
+    #[arg(long, default_value_t = 1)]
+    pub hasten: u64,
 }
 
 fn parse_payload(text: &str) -> Result<usize, String> {
@@ -330,7 +339,8 @@ fn parse_tick(text: &str) -> Result<Duration, String> {
     if tick >= TICK_MIN { Ok(tick) } else { Err("a tick has 100 ms at least".to_owned()) }
 }
 
-fn parse_seed(text: &str) -> Result<u64, String> {
+/// Reads a seed.
+pub fn parse_seed(text: &str) -> Result<u64, String> {
     u64::from_str_radix(text, 16).map_err(|error| error.to_string())
 }
 

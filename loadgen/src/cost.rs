@@ -55,7 +55,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    fn of(process: &str) -> Option<Self> {
+    /// The memory of the process with this number, or of `self`.
+    pub fn of(process: &str) -> Option<Self> {
         let rollup = proc::read(&format!("{process}/smaps_rollup"))?;
         let clean = proc::kilobytes(&rollup, "Private_Clean")?;
         let dirty = proc::kilobytes(&rollup, "Private_Dirty")?;

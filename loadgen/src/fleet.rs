@@ -253,6 +253,13 @@ impl<'a> Fleet<'a> {
         trial
     }
 
+    /// Keeps the connections there are for `time`, and does nothing else with them.
+    pub fn rest(&mut self, time: Duration) {
+        let until = self.stand.setting.now() + time;
+        // Why it was cut short is kept in `halt`.
+        let _ = self.attend(Some(until), |_| false);
+    }
+
     /// Connections that are open.
     pub fn open(&self) -> u64 {
         self.books.open()

@@ -18,6 +18,7 @@
 
 mod accounting;
 mod args;
+mod attack;
 mod audit;
 mod books;
 mod cast;
@@ -58,6 +59,8 @@ use clap::{CommandFactory, Parser};
 use mimalloc::MiMalloc;
 
 use crate::args::{Cli, Command, RunArgs, ServeArgs};
+use crate::attack::AttackArgs;
+use crate::run::Refusal;
 use crate::verdict::Exit;
 
 #[global_allocator]
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
     let exit = match (cli.command, cli.run) {
         (Some(Command::Serve(args)), _) => serve(&args),
         (Some(Command::Run(args)), _) => run(&args),
+        (Some(Command::Attack(args)), _) => attack(&args),
         (Some(Command::Completions(args)), _) => written(manual::completions(&args)),
         (Some(Command::Man(args)), _) => written(manual::man(&args)),
         (None, Some(args)) => run(&args),
@@ -87,10 +91,17 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &RunArgs) -> Exit {
-    run::run(args).unwrap_or_else(|refusal| {
-        log::error!("{refusal}");
-        refusal.exit
-    })
+    run::run(args).unwrap_or_else(|refusal| refused(&refusal))
+}
+
+fn attack(args: &AttackArgs) -> Exit {
+    attack::attack(args).unwrap_or_else(|refusal| refused(&refusal))
+}
+
+/// Says why nothing was done.
+fn refused(refusal: &Refusal) -> Exit {
+    log::error!("{refusal}");
+    refusal.exit
 }
 
 /// What becomes of something that was only to be written.

@@ -17,7 +17,7 @@ use rustls::pki_types::ServerName;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::args::{Cli, PAYLOAD_LEN_MAX, RunArgs};
+use crate::args::{Cli, PAYLOAD_LEN_MAX, RunArgs, ServeArgs};
 use crate::cast::Part;
 use crate::charge::Charges;
 use crate::client::Greeting;
@@ -45,7 +45,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(exit: Exit, reason: impl fmt::Display) -> Self {
+    /// One that ends the program so, for this reason.
+    pub fn new(exit: Exit, reason: impl fmt::Display) -> Self {
         Self { exit, reason: reason.to_string() }
     }
 }
@@ -120,24 +121,37 @@ pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
 }
 
 /// The server to be measured.
-struct Subject {
-    target: Target,
-    address: SocketAddr,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+#[derive(Debug)]
+pub struct Subject {
+    /// What names it.
+    pub target: Target,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How to speak TLS with it, if it does.
+    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// The process, if we have started it.
-    embedded: Option<Embedded>,
+    pub embedded: Option<Embedded>,
 }
 
 impl Subject {
+    /// The server that `args` name, or one of our own, sized for the plan.
     fn find(args: &RunArgs, plan: &Plan) -> Result<Self, Refusal> {
         match &args.url {
             Some(target) => Self::named(args, target),
-            None => Self::brought(args, plan),
+            None => Self::brought(
+                plan,
+                &ServeArgs {
+                    conns: u64::from(plan.conns),
+                    tls: !args.plain,
+                    deflate: false,
+                    hasten: 1,
+                },
+            ),
         }
     }
 
     /// The server that the command line names; it must at least be there.
-    fn named(args: &RunArgs, target: &Target) -> Result<Self, Refusal> {
+    pub fn named(args: &RunArgs, target: &Target) -> Result<Self, Refusal> {
         let unreachable =
             |error| Refusal::new(Exit::Unreachable, format!("{}: {error}", target.url()));
         let address = target.resolve().map_err(unreachable)?;
@@ -154,9 +168,9 @@ impl Subject {
         Ok(Self { target: target.clone(), address, tls: tls.transpose()?, embedded: None })
     }
 
-    /// A server of our own, sized for the plan.
-    fn brought(args: &RunArgs, plan: &Plan) -> Result<Self, Refusal> {
-        let embedded = Embedded::start(plan.conns, !args.plain).map_err(|error| {
+    /// A server of our own.
+    pub fn brought(plan: &Plan, args: &ServeArgs) -> Result<Self, Refusal> {
+        let embedded = Embedded::start(args).map_err(|error| {
             Refusal::new(Exit::Preflight, format!("the server could not be started: {error}"))
         })?;
         let address = embedded.address();
@@ -173,7 +187,7 @@ impl Subject {
     }
 
     /// Whether the server shares this machine with us, as far as we know.
-    fn is_here(&self) -> bool {
+    pub fn is_here(&self) -> bool {
         self.embedded.is_some() || self.address.ip().is_loopback()
     }
 }
@@ -190,7 +204,8 @@ fn named_config(
     Ok((config, server?))
 }
 
-fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
+/// What the connections of a run have in common.
+pub fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
     Setting {
         greeting: Greeting {
             tls: subject.tls.clone(),
@@ -276,14 +291,14 @@ fn report(args: &RunArgs, findings: &Findings<'_>) -> io::Result<()> {
 }
 
 /// Writes a file; an error names it.
-fn write(path: &Path, text: &str) -> io::Result<()> {
+pub fn write(path: &Path, text: &str) -> io::Result<()> {
     let named = |error| io::Error::other(format!("{}: {error}", path.display()));
     fs::write(path, text).map_err(named)
 }
 
 /// A flag that an interrupt raises. A second one ends the program at once; the server brought along
 /// then ends with its standard input.
-fn interruption() -> io::Result<Arc<AtomicBool>> {
+pub fn interruption() -> io::Result<Arc<AtomicBool>> {
     let raised = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, Arc::clone(&raised))?;
@@ -292,8 +307,9 @@ fn interruption() -> io::Result<Arc<AtomicBool>> {
     Ok(raised)
 }
 
+/// The time now.
 #[allow(clippy::disallowed_methods)] // the one clock of the generator
-fn clock() -> Instant {
+pub fn clock() -> Instant {
     Instant::now()
 }
 

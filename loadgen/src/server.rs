@@ -23,7 +23,8 @@ use corecast::http::Origins;
 use corecast::push::{Publishers, Push, Settings};
 use corecast::server::Server;
 use corecast::tls::{Random, ServerConfig, config, pki};
-use corecast::worker::Limits;
+use corecast::worker::{Limits, Listener};
+use corecast::ws::deflate::Takeover;
 use serde::{Deserialize, Serialize};
 
 use crate::args::{PAYLOAD_LEN_MAX, ServeArgs};
@@ -45,13 +46,12 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts one with room for `conns` connections.
-    pub fn start(conns: u32, tls: bool) -> io::Result<Self> {
+    /// Starts one as `args` say.
+    pub fn start(args: &ServeArgs) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("serve").arg("--conns").arg(conns.to_string());
-        if tls {
-            command.arg("--tls");
-        }
+        command.arg("serve").arg("--conns").arg(args.conns.to_string());
+        command.arg("--hasten").arg(args.hasten.to_string());
+        command.args(args.tls.then_some("--tls")).args(args.deflate.then_some("--deflate"));
         // In a group of its own it does not hear the terminal's interrupt: it is ours to end.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
@@ -115,15 +115,16 @@ fn listen(child: &mut Child) -> io::Result<Announcement> {
 ///
 /// Why it could not start, or how it ended.
 pub fn serve(args: &ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
-    let mut server = Server::builder().room_for(args.conns).limits(limits());
+    let mut server = Server::builder().room_for(args.conns).limits(limits(args.hasten));
     let mut authority = None;
+    let mut listener = Listener::plain();
     if args.tls {
         let (config, pem) = certificate()?;
         authority = Some(pem);
-        server = server.listen_tls("127.0.0.1:0", config);
-    } else {
-        server = server.listen("127.0.0.1:0");
+        listener = Listener::tls(config);
     }
+    let takeover = args.deflate.then_some(Takeover::Never);
+    server = server.listen_as("127.0.0.1:0", listener.with_deflate(takeover));
     let settings = Arc::new(Settings {
         subprotocols: Vec::new(),
         publish_key: None,
@@ -163,10 +164,20 @@ fn now() -> SystemTime {
 }
 
 /// The limits of a server that is measured: as they are, but for messages of every payload that
-/// can be asked for.
-fn limits() -> Limits {
+/// can be asked for. Those of time are divided by `hasten`.
+pub fn limits(hasten: u64) -> Limits {
     let mut limits = Limits::default();
     limits.session.websocket.message_bytes_max = PAYLOAD_LEN_MAX;
+    for time in [
+        &mut limits.handshake_ms_max,
+        &mut limits.request_ms_max,
+        &mut limits.message_ms_max,
+        &mut limits.close_ms_max,
+        &mut limits.stall_ms_max,
+        &mut limits.outbox_ms_max,
+    ] {
+        *time = (*time / hasten.max(1)).max(1);
+    }
     limits
 }
 
