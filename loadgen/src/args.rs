@@ -228,6 +228,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", help_heading = "WebSocket")]
     pub subprotocol: Vec<String>,
 
+    /// Offer permessage-deflate, with payloads that it makes shorter, and fail where a server
+    /// declines
+    #[arg(long, help_heading = "WebSocket")]
+    pub deflate: bool,
+
     /// Threads that drive connections; more than one a core if the limit of open files demands it
     #[arg(long, value_name = "N", help_heading = "Generator")]
     pub threads: Option<usize>,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use corecast::base::Input;
 use corecast::tls::{self, Random, Tls};
-use corecast::ws::deflate::{Context, Inflater, WindowBits};
+use corecast::ws::deflate::{Context, Inflater, Parameters, WindowBits};
 use corecast::ws::handshake::{ClientHandshake, HandshakeFault};
 use corecast::ws::{self, Decoder, MaskKey, Opcode, Role, encoder};
 use rustls::ClientConfig;
@@ -24,6 +24,14 @@ use crate::accounting::{Closure, Failure};
 
 /// A close frame without a code (RFC 6455 §7.1.5).
 const NO_CODE: u16 = 1005;
+
+/// No context is kept, so that one inflater serves all connections.
+const OFFER: Parameters = Parameters {
+    server_no_context_takeover: true,
+    client_no_context_takeover: true,
+    server_max_window_bits: None,
+    client_max_window_bits: None,
+};
 
 /// What every connection of a run says to open.
 #[derive(Debug)]
@@ -36,6 +44,8 @@ pub struct Greeting {
     pub paths: Vec<String>,
     /// Subprotocols to offer.
     pub subprotocols: Vec<String>,
+    /// Whether to offer that the server deflates, each message by itself, and to insist on it.
+    pub deflate: bool,
     /// Further headers.
     pub headers: Vec<(String, String)>,
     /// What a server may send.
@@ -48,7 +58,8 @@ impl Greeting {
         let subprotocols: Vec<_> = self.subprotocols.iter().map(String::as_str).collect();
         let headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        ClientHandshake::new(nonce, &self.authority, path, &subprotocols, &headers)
+        let handshake = ClientHandshake::new(nonce, &self.authority, path, &subprotocols, &headers);
+        if self.deflate { handshake.offering_deflate(OFFER) } else { handshake }
     }
 }
 
@@ -220,6 +231,9 @@ impl Client {
             Stage::Upgrading(handshake) => {
                 let accepted = handshake.read(plaintext)?;
                 let Some(accepted) = accepted else { return Ok(None) };
+                if greeting.deflate && accepted.deflate.is_none() {
+                    return Err(Trouble::Handshake(HandshakeFault::Extension));
+                }
                 let decoder = Decoder::new(Role::Client).with_deflate(accepted.deflate);
                 self.stage = Stage::Open(decoder);
                 Ok(Some(Event::Upgraded))
@@ -306,6 +320,7 @@ mod tests {
     use super::*;
     use corecast::http;
     use corecast::tls::config::{Trust, client_config};
+    use corecast::ws::deflate::{Deflater, Takeover};
     use corecast::ws::handshake::accept;
 
     fn greeting() -> Greeting {
@@ -314,6 +329,7 @@ mod tests {
             authority: "h:1".to_owned(),
             paths: vec!["/echo".to_owned()],
             subprotocols: Vec::new(),
+            deflate: false,
             headers: vec![("X-Test".to_owned(), "yes".to_owned())],
             limits: ws::Limits { message_bytes_max: 1 << 20, fragments_max: 16 },
         }
@@ -385,6 +401,39 @@ mod tests {
         let mut server = Decoder::new(Role::Server);
         let event = server.next(&mut Input::new(&mut pen.wire), &limits).unwrap().unwrap();
         assert_eq!(event, ws::Event::Pong(b"alive?"[..].into()));
+    }
+
+    #[test]
+    fn what_a_server_deflates_is_inflated_and_one_that_declines_is_left() {
+        let greeting = Greeting { deflate: true, ..greeting() };
+        for takeover in [Some(Takeover::Offered), None] {
+            let mut pen = Pen::new();
+            let mut client = Client::new(&greeting, 0, &mut pen.random).unwrap();
+            client.begin(&mut pen).unwrap();
+            let mut request = std::mem::take(&mut pen.wire);
+            let limits = http::Limits::default();
+            let head = http::Reader::default().next(&mut Input::new(&mut request), &limits);
+            let upgrade = accept(&head.unwrap().unwrap().0).unwrap();
+            let agreement = takeover.and_then(|takeover| upgrade.deflate(takeover));
+            let mut bytes = Vec::new();
+            upgrade.encode(None, agreement, &mut bytes);
+            let mut deflater = agreement.map(|agreed| Deflater::new(agreed.server()));
+            if let Some(payload) = deflater.as_mut().and_then(|it| it.deflate(&[b'a'; 200])) {
+                let header = encoder::deflated_header(Opcode::Binary, payload.len());
+                bytes.extend_from_slice(header.as_slice());
+                bytes.extend_from_slice(payload);
+            }
+            let mut input = Input::new(&mut bytes);
+            let upgraded = client.next(&mut input, &greeting, &mut pen);
+            if takeover.is_none() {
+                let declined = Trouble::Handshake(HandshakeFault::Extension);
+                assert_eq!(upgraded.unwrap_err(), declined);
+                continue;
+            }
+            assert!(matches!(upgraded, Ok(Some(Event::Upgraded))));
+            let message = client.next(&mut input, &greeting, &mut pen);
+            assert!(matches!(message, Ok(Some(Event::Message(bytes))) if *bytes == [b'a'; 200]));
+        }
     }
 
     #[test]

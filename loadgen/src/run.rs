@@ -143,7 +143,7 @@ impl Subject {
                 &ServeArgs {
                     conns: u64::from(plan.conns),
                     tls: !args.plain,
-                    deflate: false,
+                    deflate: args.deflate,
                     hasten: 1,
                 },
             ),
@@ -212,13 +212,20 @@ pub fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
             authority: subject.target.authority(),
             paths: paths(plan, subject),
             subprotocols: args.subprotocol.clone(),
+            deflate: args.deflate,
             headers: headers(args),
             limits: ws::Limits { message_bytes_max: PAYLOAD_LEN_MAX, fragments_max: 1_024 },
         },
-        press: Press::new(plan.run_id(), plan.payload_len),
+        press: press(args, plan),
         epoch: clock(),
         clock,
     }
+}
+
+/// What payloads are made with: noise, unless deflating is to find something in them.
+fn press(args: &RunArgs, plan: &Plan) -> Press {
+    let make = if args.deflate { Press::of_letters } else { Press::new };
+    make(plan.run_id(), plan.payload_len)
 }
 
 /// The further headers of a request.

@@ -73,6 +73,18 @@ fn every_echo_comes_back() {
 }
 
 #[test]
+fn deflated_echoes_come_back_as_they_were() {
+    let done = run(
+        "--conns 5 --scenario echo --arrivals constant --rate 20/s --hold 1s --payload 4000 --plain \
+         --allow-invalid --deflate",
+    );
+    assert_eq!(done.exit, 0, "{}", done.complaint);
+    is_sound(&done.json);
+    let delivery = &done.json["delivery"];
+    assert_eq!((&delivery["received"], &delivery["corrupt"]), (&100.into(), &0.into()));
+}
+
+#[test]
 fn every_publication_reaches_every_subscriber() {
     let done = run(
         "--conns 50 --scenario broadcast --arrivals constant --publishers 2 --publish-rate 20/s --hold 1s \

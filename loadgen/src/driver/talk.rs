@@ -161,6 +161,7 @@ mod tests {
             authority: "h".to_owned(),
             paths: vec!["/".to_owned()],
             subprotocols: Vec::new(),
+            deflate: false,
             headers: Vec::new(),
             limits: ws::Limits { message_bytes_max: 1_024, fragments_max: 1 },
         };

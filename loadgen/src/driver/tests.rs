@@ -158,6 +158,7 @@ impl World {
             authority: "h".to_owned(),
             paths: vec!["/".to_owned()],
             subprotocols: Vec::new(),
+            deflate: false,
             headers: Vec::new(),
             limits: ws::Limits { message_bytes_max: 1_024, fragments_max: 1 },
         };
