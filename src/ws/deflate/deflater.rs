@@ -5,7 +5,8 @@ use flate2::{Compress, Compression, FlushCompress};
 use super::inflater::ZLIB_BITS_MIN;
 use super::{Context, TAIL};
 
-/// How hard to look for what repeats.
+/// How hard zlib looks for what repeats, from 1 to 9. On JSON this comes within a hundredth of the
+/// best there is, and level 6, which is the usual one, takes nearly twice as long for 16 KiB.
 const LEVEL: u32 = 4;
 
 /// What a deflater keeps of the memory of a large message.
