@@ -159,8 +159,11 @@ fn an_interrupt_closes_with_1001_and_hears_what_still_comes() {
         assert!(closed(socket).is_none());
     });
     let mut child = standing(address, &[]);
+    // Waiting would end its input first, which closes with 1000.
+    let stdin = child.stdin.take();
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(stdin);
     server.join().unwrap();
 }
 
