@@ -125,30 +125,30 @@ impl Plan {
             Obstacle::OutOfRange { flag: "--conns", allowed }
         })?;
         let (drivers, has_own_tables) = drivers(args, files.now)?;
-        let seed = args.seed.unwrap_or_else(draw_seed);
+        let seed = args.generator.seed.unwrap_or_else(draw_seed);
         Ok(Self {
             conns,
             cast: cast(args, conns, seed)?,
-            source: args.source.clone(),
+            source: args.network.source.clone(),
             habits: Habits {
-                storm: args.storm,
-                lifetime: args.lifetime,
-                reconnect: args.reconnect,
+                storm: args.turnover.storm,
+                lifetime: args.turnover.lifetime,
+                reconnect: args.turnover.reconnect,
             },
-            arrivals: args.arrivals,
-            heartbeat: args.heartbeat,
+            arrivals: args.scenario.arrivals,
+            heartbeat: args.scenario.heartbeat,
             drivers,
             has_own_tables,
             files,
-            pace: args.ramp,
-            shape: args.ramp_shape,
-            open_timeout: args.open_timeout,
-            warmup: args.warmup,
+            pace: args.opening.ramp,
+            shape: args.opening.ramp_shape,
+            open_timeout: args.opening.open_timeout,
+            warmup: args.opening.warmup,
             hold: args.hold,
-            drain: args.drain,
-            payload_len: args.payload,
+            drain: args.opening.drain,
+            payload_len: args.scenario.payload,
             seed,
-            tick: args.tick,
+            tick: args.measure.tick,
         })
     }
 
@@ -192,7 +192,7 @@ impl Plan {
 
 /// How many threads there are, and whether each has its own table.
 fn drivers(args: &RunArgs, limit: u64) -> Result<(u32, bool), Obstacle> {
-    let asked = args.threads.map(|threads| threads as u64);
+    let asked = args.generator.threads.map(|threads| threads as u64);
     if asked.is_some_and(|threads| !(1..=DRIVERS_MAX).contains(&threads)) {
         let allowed = format!("from 1 to {DRIVERS_MAX}");
         return Err(Obstacle::OutOfRange { flag: "--threads", allowed });
@@ -218,17 +218,17 @@ fn cast(args: &RunArgs, conns: u32, seed: u64) -> Result<Cast, Obstacle> {
     let usual = |name: &str| {
         Ok(match name {
             "idle" => Role::Idle,
-            "echo" => Role::Echo(args.rate),
+            "echo" => Role::Echo(args.scenario.rate),
             "broadcast" => {
-                let publishers = u32::try_from(args.publishers).unwrap_or(u32::MAX);
-                Role::Broadcast { publishers, rate: args.publish_rate }
+                let publishers = u32::try_from(args.scenario.publishers).unwrap_or(u32::MAX);
+                Role::Broadcast { publishers, rate: args.scenario.publish_rate }
             }
             _ => return Err(format!("`{name}` is not idle, echo or broadcast")),
         })
     };
-    let scenario = args.scenario.as_str();
+    let scenario = args.scenario.scenario.as_str();
     let mixed = |flag| move |reason: String| Obstacle::Mixture { flag, reason };
-    let (name, parts) = if let Some(mix) = &args.mix {
+    let (name, parts) = if let Some(mix) = &args.scenario.mix {
         ("mix", cast::parse(mix, usual).map_err(mixed("--mix"))?)
     } else if Path::new(scenario).extension().is_some_and(|it| it == "toml") {
         ("mix", cast::read(Path::new(scenario), usual).map_err(mixed("--scenario"))?)
@@ -237,9 +237,11 @@ fn cast(args: &RunArgs, conns: u32, seed: u64) -> Result<Cast, Obstacle> {
         (scenario, vec![Part::all(role)])
     };
     let cast = Cast::new(name, parts, seed).map_err(mixed("--mix"))?;
-    if cast.publishers().is_some() && (args.storm.is_some() || args.lifetime.is_some()) {
+    if cast.publishers().is_some()
+        && (args.turnover.storm.is_some() || args.turnover.lifetime.is_some())
+    {
         let reason = "who leaves a broadcast cannot tell what it missed from what was lost";
-        let flag = if args.storm.is_some() { "--storm" } else { "--lifetime" };
+        let flag = if args.turnover.storm.is_some() { "--storm" } else { "--lifetime" };
         return Err(Obstacle::Mixture { flag, reason: reason.to_owned() });
     }
     cast.check(conns).map_err(|allowed| out_of_range("--publishers", allowed))?;

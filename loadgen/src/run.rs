@@ -17,7 +17,9 @@ use rustls::pki_types::ServerName;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::args::{Cli, PAYLOAD_LEN_MAX, RunArgs, ServeArgs};
+use crate::args::{
+    Cli, GeneratorArgs, OutputArgs, PAYLOAD_LEN_MAX, RunArgs, ServeArgs, TlsArgs, WebSocketArgs,
+};
 use crate::cast::Part;
 use crate::charge::Charges;
 use crate::client::Greeting;
@@ -91,15 +93,15 @@ pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
         plan: Arc::clone(&plan),
         target: subject.address,
         sources,
-        server_pid: subject.embedded.as_ref().map(Embedded::pid).or(args.server_pid),
-        self_cpu_percent_max: args.max_self_cpu,
+        server_pid: subject.embedded.as_ref().map(Embedded::pid).or(args.server.server_pid),
+        self_cpu_percent_max: args.generator.max_self_cpu,
         interrupted,
     };
     let outcome = measure(args, &stand, &url)?;
     let gate = Gate {
-        lag_max: args.max_self_lag,
-        cpu_percent_max: args.max_self_cpu,
-        may_be_invalid: args.allow_invalid,
+        lag_max: args.generator.max_self_lag,
+        cpu_percent_max: args.generator.max_self_cpu,
+        may_be_invalid: args.generator.allow_invalid,
         is_co_located: subject.is_here(),
     };
     let before = &outcome.ledger.before;
@@ -107,13 +109,13 @@ pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
     let findings = Findings {
         plan: &plan,
         url: &url,
-        labels: &args.label.iter().cloned().collect(),
+        labels: &args.output.label.iter().cloned().collect(),
         server_workers: subject.embedded.as_ref().map(Embedded::workers),
         addresses,
         started,
         machine: &machine,
         charges: &charges,
-        verdict: &Verdict::new(&plan, &args.slo, &outcome, &charges, &gate),
+        verdict: &Verdict::new(&plan, &args.measure.slo, &outcome, &charges, &gate),
         outcome: &outcome,
     };
     report(args, &findings).map_err(|error| Refusal::new(Exit::Broken, error))?;
@@ -137,13 +139,13 @@ impl Subject {
     /// The server that `args` name, or one of our own, sized for the plan.
     fn find(args: &RunArgs, plan: &Plan) -> Result<Self, Refusal> {
         match &args.url {
-            Some(target) => Self::named(args, target),
+            Some(target) => Self::named(&args.tls, target),
             None => Self::brought(
                 plan,
                 &ServeArgs {
                     conns: u64::from(plan.conns),
-                    tls: !args.plain,
-                    deflate: args.deflate,
+                    tls: !args.tls.plain,
+                    deflate: args.websocket.deflate,
                     hasten: 1,
                 },
             ),
@@ -151,7 +153,7 @@ impl Subject {
     }
 
     /// The server that the command line names; it must at least be there.
-    pub fn named(args: &RunArgs, target: &Target) -> Result<Self, Refusal> {
+    pub fn named(args: &TlsArgs, target: &Target) -> Result<Self, Refusal> {
         let unreachable =
             |error| Refusal::new(Exit::Unreachable, format!("{}: {error}", target.url()));
         let address = target.resolve().map_err(unreachable)?;
@@ -211,9 +213,9 @@ pub fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
             tls: subject.tls.clone(),
             authority: subject.target.authority(),
             paths: paths(plan, subject),
-            subprotocols: args.subprotocol.clone(),
-            deflate: args.deflate,
-            headers: headers(args),
+            subprotocols: args.websocket.subprotocol.clone(),
+            deflate: args.websocket.deflate,
+            headers: headers(&args.websocket),
             limits: ws::Limits { message_bytes_max: PAYLOAD_LEN_MAX, fragments_max: 1_024 },
         },
         press: press(args, plan),
@@ -224,12 +226,12 @@ pub fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
 
 /// What payloads are made with: noise, unless deflating is to find something in them.
 fn press(args: &RunArgs, plan: &Plan) -> Press {
-    let make = if args.deflate { Press::of_letters } else { Press::new };
+    let make = if args.websocket.deflate { Press::of_letters } else { Press::new };
     make(plan.run_id(), plan.payload_len)
 }
 
 /// The further headers of a request.
-fn headers(args: &RunArgs) -> Vec<(String, String)> {
+fn headers(args: &WebSocketArgs) -> Vec<(String, String)> {
     let origin = args.origin.iter().map(|origin| ("Origin".to_owned(), origin.clone()));
     args.header.iter().cloned().chain(origin).collect()
 }
@@ -248,7 +250,7 @@ fn paths(plan: &Plan, subject: &Subject) -> Vec<String> {
 fn measure(args: &RunArgs, stand: &Stand, url: &str) -> Result<Outcome, Refusal> {
     let failed = |error| Refusal::new(Exit::Inconsistent, format!("a driver failed: {error}"));
     let plan = Arc::clone(&stand.plan);
-    let mut screen = Screen::new(args.quiet, &plan, url, stand.setting.now());
+    let mut screen = Screen::new(args.output.quiet, &plan, url, stand.setting.now());
     let mut show = |glance: &Glance<'_>| screen.show(glance);
     let mut fleet = Fleet::launch(stand.clone(), &mut show).map_err(failed)?;
     let resized = fleet.resize(plan.conns);
@@ -270,18 +272,20 @@ fn replayed(path: &Path, args: &RunArgs) -> Result<RunArgs, Refusal> {
     if again.replay.is_some() {
         return Err(usage(format!("{} tells of a replay: name its original", path.display())));
     }
-    Ok(RunArgs { seed: Some(seed), json: args.json.clone(), quiet: args.quiet, ..again })
+    let generator = GeneratorArgs { seed: Some(seed), ..again.generator };
+    let OutputArgs { json, quiet, .. } = args.output.clone();
+    Ok(RunArgs { generator, output: OutputArgs { json, quiet, ..again.output }, ..again })
 }
 
 /// Writes what was asked for: the page, unless all shall be quiet, and the file.
 fn report(args: &RunArgs, findings: &Findings<'_>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    let json_to = args.json.as_deref();
+    let json_to = args.output.json.as_deref();
     let is_taken = json_to == Some(Path::new("-"));
-    if !args.quiet && !is_taken {
+    if !args.output.quiet && !is_taken {
         stdout.write_all(text::page(findings).as_bytes())?;
     }
-    if let Some(path) = &args.csv {
+    if let Some(path) = &args.output.csv {
         write(path, &findings.outcome.ledger.series.csv())?;
     }
     let Some(path) = json_to else { return Ok(()) };
@@ -290,7 +294,7 @@ fn report(args: &RunArgs, findings: &Findings<'_>) -> io::Result<()> {
         return stdout.write_all(document.as_bytes());
     }
     write(path, &document)?;
-    if !args.quiet {
+    if !args.output.quiet {
         let path = path.display();
         writeln!(stdout, "{:<12}{path}    again: loadgen run --replay {path}", "Wrote")?;
     }

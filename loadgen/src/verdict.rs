@@ -300,7 +300,7 @@ mod tests {
 
     fn verdict(line: &str, outcome: &Outcome, gate: &Gate) -> Verdict {
         let charges = Charges::default();
-        Verdict::new(&plan(line), &args(line).slo, outcome, &charges, gate)
+        Verdict::new(&plan(line), &args(line).measure.slo, outcome, &charges, gate)
     }
 
     /// How a run ends that was good but for what `spoil` does to it.

@@ -38,7 +38,7 @@ use self::kind::Kind;
 use self::mob::{Crowd, Muster};
 use self::report::{Bounds, Document, Finding, Footprint};
 use self::script::{Ground, Script};
-use crate::args::{Cli, RunArgs, ServeArgs};
+use crate::args::{Cli, RunArgs, ServeArgs, TlsArgs};
 use crate::cost::Memory;
 use crate::fleet::{Fleet, Glance, Halt, Stand};
 use crate::plan::Plan;
@@ -241,7 +241,7 @@ impl Siege<'_> {
         let run_args = self.good_run()?;
         let plan = Plan::new(&run_args, self.files_for_good(), || self.seed)?;
         let subject = match &args.url {
-            Some(target) => Subject::named(&run_args, target)?,
+            Some(target) => Subject::named(&run_args.tls, target)?,
             None => Subject::brought(&plan, &self.server(kind))?,
         };
         let mut ground = self.ground();
@@ -284,7 +284,8 @@ impl Siege<'_> {
         }
         let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
         let parsed = Cli::run_of(&words).map_err(|error| Refusal::new(Exit::Usage, error))?;
-        Ok(RunArgs { url: args.url.clone(), ca: args.ca.clone(), ..parsed })
+        let tls = TlsArgs { ca: args.ca.clone(), ..parsed.tls };
+        Ok(RunArgs { url: args.url.clone(), tls, ..parsed })
     }
 
     /// The attackers have their files in the same table.

@@ -1,0 +1,41 @@
+//! How the server is looked at, and what is told of it.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::slo::Objective;
+use crate::units::parse_duration;
+
+/// The shortest tick: what is looked at in each takes about a millisecond.
+const TICK_MIN: Duration = Duration::from_millis(100);
+
+/// How the server is looked at. Refers to a positional argument `url` and to [`super::TlsArgs`].
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Measure")]
+pub struct ServerArgs {
+    /// The process of the server, if it runs here: its memory and CPU are measured
+    #[arg(long, value_name = "PID", conflicts_with = "plain")]
+    #[arg(requires = "url")]
+    pub server_pid: Option<u32>,
+}
+
+/// What is told of it.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Measure")]
+pub struct MeasureArgs {
+    /// What is to hold, such as echo.p99.9<=50ms, connect.success>=99.99%, deliver.loss==0,
+    /// server.rss_per_conn<=12KiB (may be repeated; an unknown name lists them all)
+    #[allow(clippy::doc_markdown)] // the help of a command line has no backticks
+    #[arg(long, value_name = "EXPR")]
+    pub slo: Vec<Objective>,
+
+    /// How long each row of the series is
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_tick)]
+    pub tick: Duration,
+}
+
+fn parse_tick(text: &str) -> Result<Duration, String> {
+    let tick = parse_duration(text)?;
+    if tick >= TICK_MIN { Ok(tick) } else { Err("a tick has 100 ms at least".to_owned()) }
+}

@@ -1,0 +1,35 @@
+//! Where the result is told.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Where the result is told.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Write the result as JSON (schema loadgen/1) to this file; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// What to call this run in its result, as NAME=VALUE (may be repeated)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_label)]
+    pub label: Vec<(String, String)>,
+
+    /// Write the series as comma-separated values to this file
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+
+    /// No screen while it runs and no report after it: the exit code and --json tell
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    if name.is_empty() {
+        Err("a label has a name".to_owned())
+    } else {
+        Ok((name.to_owned(), value.to_owned()))
+    }
+}
