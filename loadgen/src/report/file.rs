@@ -34,6 +34,7 @@ pub fn document(findings: &Findings<'_>) -> Document {
         series: findings.outcome.ledger.series.clone(),
         slo: verdict.judgements.clone(),
         validity: verdict.validity.clone(),
+        capacity: None,
         verdict: Ending { exit: verdict.exit as u8, text: verdict.text.clone() },
     }
 }

@@ -6,6 +6,7 @@
 //! an older file lacks for unknown. Every distribution carries its whole histogram, so that files
 //! can be merged exactly: percentiles are never averaged.
 
+mod capacity;
 mod distribution;
 mod sheets;
 
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::capacity::Capacity;
 pub use self::distribution::{Distribution, Origin};
 pub use self::sheets::{
     Attempts, Delivery, Ending, Heartbeats, PartSheet, Phase, PlanSheet, ScenarioSheet,
@@ -69,6 +71,10 @@ pub struct Document {
     pub slo: Vec<Judgement>,
     /// Whether the generator kept pace.
     pub validity: Validity,
+    /// How far the server went, if that was searched for. All the rest tells of the last trial of
+    /// the number that was found, but `accounting` and `series` of the whole search.
+    #[serde(default)]
+    pub capacity: Option<Capacity>,
     /// What it comes to.
     pub verdict: Ending,
 }
