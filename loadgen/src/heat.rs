@@ -86,7 +86,8 @@ fn middle(bucket: u32) -> u64 {
     (place << octave) + (1 << octave) / 2
 }
 
-fn quantile_of(counts: &BTreeMap<u32, u64>, quantile: f64) -> u64 {
+/// The time below which a share of `quantile` of the counts in buckets lies.
+pub fn quantile_of(counts: &BTreeMap<u32, u64>, quantile: f64) -> u64 {
     let all: u64 = counts.values().sum();
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     // a rank among messages, of which there are fewer than 2^53

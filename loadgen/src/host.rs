@@ -13,6 +13,9 @@ use crate::proc;
 pub struct Machine {
     /// What this machine did in the run.
     pub role: String,
+    /// What tells this machine from others, until its kernel is started again.
+    #[serde(default)]
+    pub boot_id: Option<String>,
     /// Name, release and version of the kernel.
     pub kernel: Option<String>,
     /// The processor.
@@ -99,6 +102,7 @@ impl Machine {
         let sysctl = |name: &&str| Some(((*name).to_owned(), sysctl(name)?));
         Self {
             role: "generator".to_owned(),
+            boot_id: proc::read("sys/kernel/random/boot_id").map(|id| id.trim().to_owned()),
             kernel: kernel(),
             cpu: Cpu {
                 model: proc::read("cpuinfo").and_then(|text| proc::cpu_model(&text)),

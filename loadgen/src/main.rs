@@ -31,6 +31,7 @@ mod heat;
 mod host;
 mod latency;
 mod manual;
+mod merge;
 mod plan;
 mod ports;
 mod proc;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         (Some(Command::Serve(args)), _) => serve(&args),
         (Some(Command::Run(args)), _) => run(&args),
         (Some(Command::Attack(args)), _) => attack(&args),
+        (Some(Command::Merge(args)), _) => concluded(merge::merge(&args)),
         (Some(Command::Completions(args)), _) => written(manual::completions(&args)),
         (Some(Command::Man(args)), _) => written(manual::man(&args)),
         (None, Some(args)) => run(&args),
@@ -96,6 +98,11 @@ fn run(args: &RunArgs) -> Exit {
 
 fn attack(args: &AttackArgs) -> Exit {
     attack::attack(args).unwrap_or_else(|refusal| refused(&refusal))
+}
+
+/// How the program ends, with the reason if nothing was done.
+fn concluded(result: Result<Exit, Refusal>) -> Exit {
+    result.unwrap_or_else(|refusal| refused(&refusal))
 }
 
 /// Says why nothing was done.

@@ -176,6 +176,16 @@ pub fn rfc3339(moment: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// The seconds since 1970 of a moment that [`rfc3339`] wrote.
+pub fn parse_rfc3339(text: &str) -> Option<u64> {
+    let numbers = text.strip_suffix('Z')?.split(['-', 'T', ':']).map(str::parse);
+    let numbers = numbers.collect::<Result<Vec<u32>, _>>().ok()?;
+    let &[year, month, day, hour, minute, second] = numbers.as_slice() else { return None };
+    let is_date = (1970..10_000).contains(&year) && (1..=12).contains(&month) && day >= 1;
+    let hours = is_date.then(|| days(year.into(), month.into(), day.into()) * 24 + u64::from(hour));
+    Some((hours? * 60 + u64::from(minute)) * 60 + u64::from(second))
+}
+
 /// Year, month and day of the day `days` after 1970-01-01.
 ///
 /// Years are counted from March, so that the day that is sometimes missing is the last one.
@@ -189,6 +199,14 @@ const fn civil(days: u64) -> (u64, u64, u64) {
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
     let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     (year_of_era + era * 400 + (month <= 2) as u64, month, day)
+}
+
+/// The other way round.
+const fn days(year: u64, month: u64, day: u64) -> u64 {
+    let (year, march_month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * march_month + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 #[cfg(test)]
@@ -261,6 +279,10 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), text);
+            assert_eq!(parse_rfc3339(text), Some(seconds));
+        }
+        for text in ["", "2024-02-29", "2024-00-01T00:00:00Z", "1969-01-01T00:00:00Z", "now"] {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
         }
     }
 }

@@ -25,6 +25,7 @@ use clap::{Parser, Subcommand};
 
 use crate::attack::AttackArgs;
 use crate::manual::{Completions, Man};
+use crate::merge::MergeArgs;
 
 pub use self::generator::{GeneratorArgs, parse_seed};
 pub use self::measure::{MeasureArgs, ServerArgs};
@@ -90,6 +91,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Attacks a server beside connections that mean well, and tells how both fare
     Attack(Box<AttackArgs>),
+    /// Puts results of runs that did the same together, exactly: counts and histograms are added
+    Merge(MergeArgs),
     /// Serves as the subject of a measurement, until standard input ends
     #[command(hide = true)]
     Serve(ServeArgs),

@@ -36,6 +36,7 @@ pub fn document(findings: &Findings<'_>) -> Document {
         validity: verdict.validity.clone(),
         capacity: None,
         verdict: Ending { exit: verdict.exit as u8, text: verdict.text.clone() },
+        merged: Vec::new(),
     }
 }
 

@@ -7,7 +7,10 @@
 //! can be merged exactly: percentiles are never averaged.
 
 mod capacity;
+mod difference;
 mod distribution;
+#[cfg(test)]
+pub mod sample;
 mod sheets;
 
 use std::collections::BTreeMap;
@@ -19,9 +22,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use self::capacity::Capacity;
+pub use self::difference::{Difference, differences};
 pub use self::distribution::{Distribution, Origin};
 pub use self::sheets::{
-    Attempts, Delivery, Ending, Heartbeats, PartSheet, Phase, PlanSheet, ScenarioSheet,
+    Attempts, Delivery, Ending, Heartbeats, MergedRun, PartSheet, Phase, PlanSheet, ScenarioSheet,
     ServerSheet, Spread, Tool,
 };
 use crate::charge::Charges;
@@ -77,6 +81,9 @@ pub struct Document {
     pub capacity: Option<Capacity>,
     /// What it comes to.
     pub verdict: Ending,
+    /// The runs that it was merged from; none if it was one.
+    #[serde(default)]
+    pub merged: Vec<MergedRun>,
 }
 
 impl Document {

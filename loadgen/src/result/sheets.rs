@@ -176,3 +176,23 @@ pub struct Ending {
     /// The same in a sentence.
     pub text: String,
 }
+
+/// One of the runs that a file was merged from.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct MergedRun {
+    /// Its seed.
+    pub seed: String,
+    /// When it began.
+    pub started: String,
+    /// Against whom.
+    pub url: String,
+    /// How many connections it asked for.
+    pub conns: u32,
+    /// Whether its generator kept pace.
+    pub valid: bool,
+    /// How it ended.
+    pub exit: u8,
+    /// What it was called.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}

@@ -260,6 +260,11 @@ impl Metric {
 }
 
 impl Timed {
+    /// The name it has in a result file.
+    pub(super) fn name(self) -> &'static str {
+        TIMED.iter().find(|(_, timed)| *timed == self).map_or("", |(name, _)| name)
+    }
+
     fn latency<'a>(self, evidence: &Evidence<'a>) -> &'a Latency {
         let phases = &evidence.resized.tally.phases;
         let traffic = &evidence.trial.tally.traffic;
@@ -292,7 +297,7 @@ fn parse_share(text: &str) -> Result<f64, String> {
 
 /// The share of `n` that failed, or of those that did not.
 #[allow(clippy::cast_precision_loss)] // counts far below 2^53
-fn rate(failures: u64, n: u64, is_success: bool) -> Option<Finding> {
+pub(super) fn rate(failures: u64, n: u64, is_success: bool) -> Option<Finding> {
     if n == 0 {
         return None;
     }

@@ -10,6 +10,7 @@
 
 pub mod bounds;
 mod metric;
+mod pool;
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use self::bounds::Bounds;
 pub use self::metric::Metric;
 use self::metric::{Finding, Unit};
+pub use self::pool::pooled;
 use crate::charge::Charges;
 use crate::fleet::{Resized, Trial};
 use crate::latency;
@@ -124,7 +126,11 @@ impl Objective {
 
     /// Holds it against what was measured.
     pub fn judge(&self, evidence: &Evidence<'_>) -> Judgement {
-        let found = self.metric.find(evidence, self.is_share());
+        self.judged(self.metric.find(evidence, self.is_share()))
+    }
+
+    /// Holds it against what was found.
+    fn judged(&self, found: Option<Finding>) -> Judgement {
         let Some(Finding { value, bounds, n }) = found else {
             return self.judgement(None, None, 0, State::Unknown);
         };

@@ -1,0 +1,59 @@
+//! What is done with results: merging, comparing and fitting those of real runs.
+
+#![cfg(unix)]
+// What is missing or does not fit fails the test, which is the point.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+#[allow(dead_code)] // other tests use more of it
+mod support;
+
+use std::path::Path;
+
+use serde_json::Value;
+use support::loadgen;
+
+/// Runs echoes against a server of its own, and writes the result to `path`.
+fn record(path: &Path, flags: &str) {
+    let line = format!(
+        "--plain --scenario echo --arrivals constant --rate 20/s --allow-invalid --quiet {flags}"
+    );
+    let output = loadgen(&line).arg("--json").arg(path).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn results_are_merged_into_one_that_can_be_merged_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    record(&file("a"), "--conns 4 --hold 1s");
+    record(&file("b"), "--conns 6 --hold 1s");
+    record(&file("other"), "--conns 4 --hold 2s");
+    let merge = |names: &[&str], out: &str| {
+        let files = names.iter().map(|name| file(name));
+        let mut command = loadgen("merge");
+        let output = command.args(files).arg("-o").arg(file(out)).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(merge(&["a", "b"], "ab").0, Some(0));
+    assert_eq!(merge(&["ab", "a"], "aba").0, Some(0));
+    let (whole, again) = (read(&file("ab")), read(&file("aba")));
+    assert_eq!(
+        (&whole["accounting"]["held"], &again["accounting"]["held"]),
+        (&10.into(), &14.into())
+    );
+    assert_eq!(whole["latency"]["echo"]["n"], 10 * 20);
+    assert_eq!(whole["delivery"]["received"], 10 * 20);
+    assert_eq!(again["merged"].as_array().unwrap().len(), 3);
+    let held =
+        whole["slo"].as_array().unwrap().iter().find(|it| it["expr"] == "connections.held >= 10");
+    assert_eq!(held.unwrap()["pass"], true);
+
+    let (exit, complaint) = merge(&["a", "other"], "none");
+    assert_eq!(exit, Some(2));
+    assert!(complaint.contains("plan.hold_ns is 1000000000 in one and 2000000000"), "{complaint}");
+    assert!(!file("none").exists());
+}
