@@ -9,6 +9,8 @@
 mod differential;
 #[path = "conformance/frames.rs"]
 mod frames;
+#[path = "conformance/hardening.rs"]
+mod hardening;
 #[path = "conformance/pair.rs"]
 mod pair;
 #[path = "conformance/requests.rs"]

@@ -34,7 +34,7 @@ pub struct History {
     pub plan: Plan,
     pub rng: Dice,
     pub now: Instant,
-    pub cores: Vec<Core>,
+    pub cores: Vec<Core<Subject>>,
     pub carriers: Carriers,
     pub clients: Vec<Client>,
     pub journal: Rc<RefCell<Journal>>,

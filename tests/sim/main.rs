@@ -18,6 +18,9 @@
 //! mailboxes, full workers, carriers who dawdle, a clock that jumps. (Descriptors run out below a
 //! worker, in the reactor, whose own tests have that.)
 //!
+//! In the same world `limits` brings each limit to its edge: there the test says what happens, and
+//! the seed only how.
+//!
 //! ```text
 //! SIM_SEED=7 cargo test --test sim -- --nocapture               replays one history, told in full
 //! SIM_SEEDS=0..100000 cargo test --profile quick --test sim     sweeps
@@ -46,6 +49,8 @@ mod faults;
 mod hear;
 mod history;
 mod journal;
+#[cfg(test)]
+mod limits;
 pub mod ops;
 #[path = "../support/pipe.rs"]
 mod pipe;

@@ -6,6 +6,7 @@ use corecast::base::Readiness;
 use corecast::session::CloseReason;
 
 use super::client::{Client, Phase};
+use super::core::Core;
 use super::hear::{TOO_LONG, Violation};
 use super::history::{DRAIN, History};
 use super::plan::TOPICS;
@@ -21,6 +22,9 @@ const WATCHED: u64 = 120;
 impl History {
     /// Looks at what a turn has done.
     pub fn review(&mut self, core: usize) -> Result<(), Violation> {
+        if self.cores[core].panics() > 0 {
+            return Err(format!("{core} panicked"));
+        }
         let now = self.now;
         let mut live = 0;
         for wire in self.clients.iter_mut().filter_map(|client| client.wire.as_mut()) {
@@ -207,7 +211,7 @@ impl History {
         if let Some(lost) = before.iter().find(|conn| !after.contains(conn)) {
             return Err(format!("client {lost} did not survive the peace"));
         }
-        let live: u64 = self.cores.iter().map(super::core::Core::connections).sum();
+        let live: u64 = self.cores.iter().map(Core::connections).sum();
         if live > after.len() as u64 {
             return Err(format!("{live} connections live, of which {} are used", after.len()));
         }
@@ -255,7 +259,7 @@ impl History {
         if let Some(core) = self.cores.iter().position(|core| !core.has_exited()) {
             return Err(format!("{core} did not leave"));
         }
-        let live: u64 = self.cores.iter().map(super::core::Core::connections).sum();
+        let live: u64 = self.cores.iter().map(Core::connections).sum();
         if live > 0 || journal.accepted != journal.closed {
             let (accepted, closed) = (journal.accepted, journal.closed);
             return Err(format!("{live} live, {accepted} accepted, {closed} closed"));

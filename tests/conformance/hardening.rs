@@ -29,18 +29,18 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "CVE-2014-0193: continuations without end",
-        &[("tests/limits.rs", "a_message_has_its_size_and_no_more")],
+        &[("tests/sim/limits/messages.rs", "a_message_has_its_size_and_no_more")],
     ),
     (
         "CVE-2026-48779: fragments cost more than they hold",
         &[
             ("src/ws/partial.rs", "memory_stays_below_twice_what_has_arrived"),
-            ("tests/limits.rs", "a_message_has_so_many_fragments_and_no_more"),
+            ("tests/sim/limits/messages.rs", "a_message_has_so_many_fragments_and_no_more"),
         ],
     ),
     (
         "CVE-2026-62389: a message that is never finished is kept",
-        &[("tests/limits.rs", "a_message_is_whole_in_time_or_gets_1008")],
+        &[("tests/sim/limits/messages.rs", "a_message_is_whole_in_time_or_gets_1008")],
     ),
     (
         "CVE-2026-12151: empty fragments do not count",
@@ -57,9 +57,9 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     (
         "RUSTSEC-2020-0043: what waits for a peer has no bound",
         &[
-            ("tests/limits.rs", "so_many_bytes_wait_for_a_peer_and_no_more"),
-            ("tests/limits.rs", "so_many_frames_wait_for_a_peer_and_no_more"),
-            ("tests/limits.rs", "what_waits_for_a_peer_is_never_older_than_it_may_be"),
+            ("tests/sim/limits/outboxes.rs", "so_many_bytes_wait_for_a_peer_and_no_more"),
+            ("tests/sim/limits/outboxes.rs", "so_many_frames_wait_for_a_peer_and_no_more"),
+            ("tests/sim/limits/outboxes.rs", "what_waits_for_a_peer_is_never_older_than_it_may_be"),
             (
                 "tests/e2e/slow.rs",
                 "a_slow_reader_is_closed_with_1013_and_the_others_get_everything_in_order",
@@ -79,12 +79,15 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "CVE-2021-42340: an upgrade leaves something behind",
-        &[("tests/limits/failures.rs", "whoever_comes_and_goes_leaves_nothing_behind")],
+        &[("tests/sim/limits/failures.rs", "whoever_comes_and_goes_leaves_nothing_behind")],
     ),
     (
         "CVE-2024-23672: a close that is never answered",
         &[
-            ("tests/limits.rs", "a_close_is_answered_in_time_or_the_connection_dropped"),
+            (
+                "tests/sim/limits/messages.rs",
+                "a_close_is_answered_in_time_or_the_connection_dropped",
+            ),
             ("tests/worker.rs", "a_late_message_whose_sender_agrees_but_stays_is_dropped"),
         ],
     ),
@@ -99,7 +102,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
         "CVE-2024-37890: too many fields",
         &[
             ("tests/conformance/upgrades.rs", "heads_are_limited_in_every_direction"),
-            ("tests/limits.rs", "a_head_has_so_many_fields_and_no_more"),
+            ("tests/sim/limits/requests.rs", "a_head_has_so_many_fields_and_no_more"),
         ],
     ),
     (
@@ -109,7 +112,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     (
         "CVE-2022-21676: a request ends the process",
         &[(
-            "tests/limits/failures.rs",
+            "tests/sim/limits/failures.rs",
             "a_panic_anywhere_in_a_service_costs_that_connection_and_says_so",
         )],
     ),
@@ -135,7 +138,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "CVE-2025-11677: a close from within a callback",
-        &[("tests/limits/failures.rs", "a_service_may_close_from_wherever_it_is_called")],
+        &[("tests/sim/limits/failures.rs", "a_service_may_close_from_wherever_it_is_called")],
     ),
     (
         "CVE-2022-25762: somebody else gets it",
@@ -151,13 +154,16 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "CVE-2020-36406: topics without end",
-        &[("tests/limits.rs", "a_connection_has_so_many_topics_and_no_more")],
+        &[("tests/sim/limits/messages.rs", "a_connection_has_so_many_topics_and_no_more")],
     ),
     (
         "CVE-2023-44487 and its like: floods of what is small",
         &[
-            ("tests/limits.rs", "who_goes_on_sending_too_fast_gets_1008"),
-            ("tests/limits.rs", "an_address_brings_so_many_connections_a_second_and_no_more"),
+            ("tests/sim/limits/messages.rs", "who_goes_on_sending_too_fast_gets_1008"),
+            (
+                "tests/sim/limits/crowds.rs",
+                "an_address_brings_so_many_connections_a_second_and_no_more",
+            ),
         ],
     ),
 ];
