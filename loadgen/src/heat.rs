@@ -78,12 +78,18 @@ fn bucket(ns: u64) -> u32 {
 
 /// The time in the middle of a bucket.
 fn middle(bucket: u32) -> u64 {
+    u64::midpoint(lowest(bucket), lowest(bucket.saturating_add(1)))
+}
+
+/// The lowest time of a bucket.
+fn lowest(bucket: u32) -> u64 {
     if bucket < FINENESS {
         return u64::from(bucket);
     }
     let octave = bucket / FINENESS - 1;
     let place = u64::from(bucket % FINENESS + FINENESS);
-    (place << octave) + (1 << octave) / 2
+    // A file may name buckets beyond the longest time.
+    place.checked_shl(octave).filter(|it| it >> octave == place).unwrap_or(u64::MAX)
 }
 
 /// The time below which a share of `quantile` of the counts in buckets lies.
@@ -100,6 +106,22 @@ pub fn quantile_of(counts: &BTreeMap<u32, u64>, quantile: f64) -> u64 {
         }
     }
     0
+}
+
+/// The same as if times lay evenly within a bucket: no truer, but without steps of 6 %.
+#[allow(clippy::cast_precision_loss)] // messages, of which there are fewer than 2^53
+pub fn fine_quantile(counts: &BTreeMap<u32, u64>, quantile: f64) -> f64 {
+    let rank = quantile * counts.values().sum::<u64>() as f64;
+    let mut seen = 0.0;
+    for (bucket, count) in counts {
+        let count = *count as f64;
+        if seen + count >= rank {
+            let (low, high) = (lowest(*bucket) as f64, lowest(bucket.saturating_add(1)) as f64);
+            return low + (high - low) * (rank - seen) / count;
+        }
+        seen += count;
+    }
+    0.0
 }
 
 #[cfg(test)]
@@ -121,6 +143,17 @@ mod tests {
             assert!(middle(bucket).abs_diff(ns) <= ns / 16 + 1, "{ns} is in {bucket}");
             last = bucket;
         }
+    }
+
+    #[test]
+    fn a_fine_quantile_lies_within_its_bucket() {
+        let counts = [(bucket(1_000), 10), (bucket(2_000), 10)].into();
+        assert!(
+            (fine_quantile(&counts, 0.25) - 1_008.0).abs() < 1e-9,
+            "half way from 992 to 1,024"
+        );
+        assert!((fine_quantile(&counts, 1.0) - 2_048.0).abs() < 1e-9);
+        assert!(fine_quantile(&BTreeMap::new(), 0.5).abs() < 1e-9);
     }
 
     #[test]

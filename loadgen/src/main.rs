@@ -24,6 +24,7 @@ mod books;
 mod cast;
 mod charge;
 mod client;
+mod compare;
 mod cost;
 mod driver;
 mod fleet;
@@ -32,6 +33,7 @@ mod host;
 mod latency;
 mod manual;
 mod merge;
+mod model;
 mod plan;
 mod ports;
 mod proc;
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         (Some(Command::Run(args)), _) => run(&args),
         (Some(Command::Attack(args)), _) => attack(&args),
         (Some(Command::Merge(args)), _) => concluded(merge::merge(&args)),
+        (Some(Command::Compare(args)), _) => concluded(compare::compare(&args)),
         (Some(Command::Completions(args)), _) => written(manual::completions(&args)),
         (Some(Command::Man(args)), _) => written(manual::man(&args)),
         (None, Some(args)) => run(&args),

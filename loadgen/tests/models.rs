@@ -26,6 +26,36 @@ fn read(path: &Path) -> Value {
 }
 
 #[test]
+fn a_result_is_the_same_as_itself_and_a_regression_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    record(file("base").as_ref(), "--conns 4 --hold 1s");
+    let mut worse = read(file("base").as_ref());
+    worse["delivery"]["received"] = 0.into();
+    worse["machine"]["cpu"]["cores"] = 64.into();
+    std::fs::write(file("worse"), worse.to_string()).unwrap();
+
+    let compare = |line: &str| {
+        let output = loadgen(&format!("compare {line}")).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (exit, page) = compare(&format!("{} {}", file("base"), file("base")));
+    assert_eq!(exit, Some(0), "{page}");
+    assert!(page.contains("NO REGRESSION"), "{page}");
+    let (exit, page) = compare(&format!("{} {} --json -", file("base"), file("worse")));
+    assert_eq!(exit, Some(1), "{page}");
+    let found: Value = serde_json::from_str(&page).unwrap();
+    let lines = found["lines"].as_array().unwrap();
+    let lost = lines.iter().find(|it| it["figure"] == "messages lost").unwrap();
+    assert_eq!((&lost["verdict"], &lost["change"]), (&"worse".into(), &1.0.into()));
+    let differs = found["differences"].to_string();
+    assert!(differs.contains("machine.cpu.cores: 2 and 64") || differs.contains("and 64"));
+    let (exit, _) = compare(&format!("{},{} {}", file("base"), file("base"), file("base")));
+    assert_eq!(exit, Some(0));
+    assert_eq!(compare(&format!("{} /nowhere.json", file("base"))).0, Some(2));
+}
+
+#[test]
 fn results_are_merged_into_one_that_can_be_merged_again() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);

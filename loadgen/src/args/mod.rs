@@ -24,6 +24,7 @@ mod websocket;
 use clap::{Parser, Subcommand};
 
 use crate::attack::AttackArgs;
+use crate::compare::CompareArgs;
 use crate::manual::{Completions, Man};
 use crate::merge::MergeArgs;
 
@@ -93,6 +94,8 @@ pub enum Command {
     Attack(Box<AttackArgs>),
     /// Puts results of runs that did the same together, exactly: counts and histograms are added
     Merge(MergeArgs),
+    /// Compares two results, or several a side: what became better or worse, and how sure that is
+    Compare(CompareArgs),
     /// Serves as the subject of a measurement, until standard input ends
     #[command(hide = true)]
     Serve(ServeArgs),

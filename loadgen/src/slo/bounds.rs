@@ -48,10 +48,15 @@ pub fn at_most(n: u64, p: f64, k: u64) -> f64 {
 
 /// Between which times the `quantile` of what `latency` was drawn from lies.
 pub fn of_quantile(latency: &Latency, quantile: f64) -> Bounds {
+    of_quantile_at(latency, quantile, RISK)
+}
+
+/// The same where each bound may be wrong as often as `risk` says.
+pub fn of_quantile_at(latency: &Latency, quantile: f64, risk: f64) -> Bounds {
     let (n, p) = (latency.n(), 1.0 - quantile);
     // So few above a time are too few, or so many too many, for the quantile to be there.
-    let too_few = last(n, |k| at_most(n, p, k) <= RISK);
-    let enough = last(n, |k| at_most(n, p, k) < 1.0 - RISK);
+    let too_few = last(n, |k| at_most(n, p, k) <= risk);
+    let enough = last(n, |k| at_most(n, p, k) < 1.0 - risk);
     #[allow(clippy::cast_precision_loss)] // times for people
     let time = |above: u64| latency.at_rank(n - above).map(|ns| ns as f64);
     let low = match enough {
@@ -63,14 +68,19 @@ pub fn of_quantile(latency: &Latency, quantile: f64) -> Bounds {
 
 /// Between which shares the rate lies at which something fails that failed `failures` of `n` times.
 pub fn of_rate(failures: u64, n: u64) -> Bounds {
+    of_rate_at(failures, n, RISK)
+}
+
+/// The same where each bound may be wrong as often as `risk` says.
+pub fn of_rate_at(failures: u64, n: u64, risk: f64) -> Bounds {
     if n == 0 {
         return Bounds::default();
     }
     // The bounds are where the count found would be one in twenty; both chances fall with the rate.
-    let high = bisect(|rate| at_most(n, rate, failures) > RISK);
+    let high = bisect(|rate| at_most(n, rate, failures) > risk);
     let low = match failures.checked_sub(1) {
         None => 0.0,
-        Some(fewer) => bisect(|rate| 1.0 - at_most(n, rate, fewer) < RISK),
+        Some(fewer) => bisect(|rate| 1.0 - at_most(n, rate, fewer) < risk),
     };
     Bounds { low: Some(low), high: Some(if failures == n { 1.0 } else { high }) }
 }
