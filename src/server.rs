@@ -108,6 +108,7 @@ pub struct Server {
     renewed: Vec<Renewed>,
     watches_certificates: bool,
     workers: Option<NonZeroUsize>,
+    cores: Option<NonZeroUsize>,
     connections: Option<u64>,
     limits: Limits,
     admin: Option<SocketAddr>,
@@ -123,6 +124,7 @@ impl Server {
             renewed: Vec::new(),
             watches_certificates: true,
             workers: None,
+            cores: None,
             connections: None,
             limits: Limits::default(),
             admin: None,
@@ -166,6 +168,12 @@ impl Server {
     /// Starts exactly so many workers, instead of one a core.
     pub fn workers(mut self, workers: NonZeroUsize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// Keeps the workers on the first so many cores, and starts one for each if not told otherwise.
+    pub fn cores(mut self, cores: NonZeroUsize) -> Self {
+        self.cores = Some(cores);
         self
     }
 
@@ -454,6 +462,15 @@ mod tests {
     fn more_connections_than_files_allow_are_refused() {
         let error = workers(1).room_for(u64::MAX / 2).check().unwrap_err();
         assert!(matches!(error, ServerError::Room(_)), "{error}");
+    }
+
+    #[test]
+    fn workers_stay_on_the_cores_that_they_are_given() {
+        let one = Server::builder().cores(NonZeroUsize::MIN).listen(ANY);
+        let size = one.check().unwrap();
+        assert_eq!((size.workers, size.cores.len() <= 1), (1, true));
+        let three = one.workers(NonZeroUsize::new(3).unwrap()).check().unwrap();
+        assert_eq!((three.workers, three.cores), (3, size.cores));
     }
 
     #[test]

@@ -30,7 +30,7 @@ use corecast::reactor::{Poller, Reactor, affinity, fds};
 use crate::accounting::Accounting;
 use crate::books::Books;
 use crate::cost::Sample;
-use crate::driver::link::{Command, Deed, Report};
+use crate::driver::link::{Command, Deed, Report, Variation};
 use crate::driver::scene::Setting;
 use crate::driver::{Driver, Part};
 use crate::plan::Plan;
@@ -240,10 +240,15 @@ impl<'a> Fleet<'a> {
 
     /// Runs the scenario with the connections there are, timed for `hold`.
     pub fn trial(&mut self, hold: Duration) -> Trial {
+        self.trial_with(hold, Variation::default())
+    }
+
+    /// The same, but for what `variation` says.
+    pub fn trial_with(&mut self, hold: Duration, variation: Variation) -> Trial {
         let mut trial = Trial::default();
         self.books.begin_trial();
         trial.held = self.books.held;
-        trial.is_whole = self.try_trial(hold, &mut trial).is_ok();
+        trial.is_whole = self.try_trial(hold, variation, &mut trial).is_ok();
         self.books.end_trial();
         trial.tally = std::mem::take(&mut self.books.trial);
         let traffic = &trial.tally.traffic;
@@ -253,11 +258,13 @@ impl<'a> Fleet<'a> {
         trial
     }
 
-    /// Keeps the connections there are for `time`, and does nothing else with them.
-    pub fn rest(&mut self, time: Duration) {
+    /// Keeps the connections there are for `time`, and does nothing else with them. Returns what
+    /// was counted.
+    pub fn rest(&mut self, time: Duration) -> Tally {
         let until = self.stand.setting.now() + time;
         // Why it was cut short is kept in `halt`.
         let _ = self.attend(Some(until), |_| false);
+        std::mem::take(&mut self.books.between)
     }
 
     /// Connections that are open.
@@ -297,14 +304,19 @@ impl<'a> Fleet<'a> {
         })
     }
 
-    fn try_trial(&mut self, hold: Duration, trial: &mut Trial) -> Result<(), Halt> {
+    fn try_trial(
+        &mut self,
+        hold: Duration,
+        variation: Variation,
+        trial: &mut Trial,
+    ) -> Result<(), Halt> {
         // Nobody speaks before all listen, or a publication could come too early to be noted.
         let listening = self.tell(&Deed::Listen);
         self.attend(None, |books| books.done() >= listening)?;
         let from = self.stand.setting.now() + LEAD;
         let timed_from = from + self.stand.plan.warmup;
         let until = timed_from + hold;
-        self.tell(&Deed::Speak { from, timed_from, until });
+        self.tell(&Deed::Speak { from, timed_from, until, variation });
         self.moment = Moment::Warmup;
         trial.warmup.from = self.now();
         let warmed = self.attend(Some(timed_from), |_| false);

@@ -48,6 +48,7 @@ mod server;
 mod slo;
 mod spread;
 mod stamp;
+mod sweep;
 mod table;
 mod tally;
 mod target;
@@ -64,6 +65,7 @@ use mimalloc::MiMalloc;
 use crate::args::{Cli, Command, RunArgs, ServeArgs};
 use crate::attack::AttackArgs;
 use crate::run::Refusal;
+use crate::sweep::SweepArgs;
 use crate::verdict::Exit;
 
 #[global_allocator]
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
     let exit = match (cli.command, cli.run) {
         (Some(Command::Serve(args)), _) => serve(&args),
         (Some(Command::Run(args)), _) => run(&args),
+        (Some(Command::Sweep(args)), _) => sweep(&args),
         (Some(Command::Attack(args)), _) => attack(&args),
         (Some(Command::Merge(args)), _) => concluded(merge::merge(&args)),
         (Some(Command::Compare(args)), _) => concluded(compare::compare(&args)),
@@ -97,6 +100,10 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> Exit {
     run::run(args).unwrap_or_else(|refusal| refused(&refusal))
+}
+
+fn sweep(args: &SweepArgs) -> Exit {
+    sweep::sweep(args).unwrap_or_else(|refusal| refused(&refusal))
 }
 
 fn attack(args: &AttackArgs) -> Exit {

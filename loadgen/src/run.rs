@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime};
 
-use corecast::reactor::fds;
+use corecast::reactor::fds::{self, Limit};
 use corecast::tls::{Random, config, config::Trust, trust};
 use corecast::ws;
 use rustls::ClientConfig;
@@ -80,6 +80,21 @@ pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
     }
     let interrupted = interruption().map_err(|error| Refusal::new(Exit::Preflight, error))?;
     let files = fds::raise_limit().map_err(|error| Refusal::new(Exit::Preflight, error))?;
+    conduct(args, &interrupted, files, |findings| report(args, findings))
+}
+
+/// Does what `args` ask for where a table may hold `files` files, until it is `interrupted`, and
+/// has `report` tell what was found.
+///
+/// # Errors
+///
+/// What stood in the way of a run, or of telling about it.
+pub fn conduct(
+    args: &RunArgs,
+    interrupted: &Arc<AtomicBool>,
+    files: Limit,
+    report: impl FnOnce(&Findings<'_>) -> io::Result<()>,
+) -> Result<Exit, Refusal> {
     let plan = Plan::new(args, files, || u64::from_ne_bytes(Random::new().draw()))?;
     let subject = Subject::find(args, &plan)?;
     let started = started();
@@ -95,7 +110,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
         sources,
         server_pid: subject.embedded.as_ref().map(Embedded::pid).or(args.server.server_pid),
         self_cpu_percent_max: args.generator.max_self_cpu,
-        interrupted,
+        interrupted: Arc::clone(interrupted),
     };
     let outcome = measure(args, &stand, &url)?;
     let gate = Gate {
@@ -111,6 +126,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
         url: &url,
         labels: &args.output.label.iter().cloned().collect(),
         server_workers: subject.embedded.as_ref().map(Embedded::workers),
+        server_cores: subject.embedded.as_ref().map(Embedded::cores),
         addresses,
         started,
         machine: &machine,
@@ -118,7 +134,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
         verdict: &Verdict::new(&plan, &args.measure.slo, &outcome, &charges, &gate),
         outcome: &outcome,
     };
-    report(args, &findings).map_err(|error| Refusal::new(Exit::Broken, error))?;
+    report(&findings).map_err(|error| Refusal::new(Exit::Broken, error))?;
     Ok(findings.verdict.exit)
 }
 
@@ -146,6 +162,7 @@ impl Subject {
                     conns: u64::from(plan.conns),
                     tls: !args.tls.plain,
                     deflate: args.websocket.deflate,
+                    cores: args.server_cores,
                     hasten: 1,
                 },
             ),

@@ -36,6 +36,8 @@ struct Announcement {
     /// The certificate of the authority that vouches for it, as PEM.
     authority: Option<String>,
     workers: usize,
+    /// On how many cores these stay.
+    cores: usize,
 }
 
 /// A server in a process of its own, which ends when this value does.
@@ -51,6 +53,9 @@ impl Embedded {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("serve").arg("--conns").arg(args.conns.to_string());
         command.arg("--hasten").arg(args.hasten.to_string());
+        if let Some(cores) = args.cores {
+            command.arg("--cores").arg(cores.to_string());
+        }
         command.args(args.tls.then_some("--tls")).args(args.deflate.then_some("--deflate"));
         // In a group of its own it does not hear the terminal's interrupt: it is ours to end.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -77,6 +82,11 @@ impl Embedded {
     /// How many workers it runs.
     pub fn workers(&self) -> usize {
         self.announcement.workers
+    }
+
+    /// On how many cores these stay.
+    pub fn cores(&self) -> usize {
+        self.announcement.cores
     }
 
     /// Its process.
@@ -116,6 +126,9 @@ fn listen(child: &mut Child) -> io::Result<Announcement> {
 /// Why it could not start, or how it ended.
 pub fn serve(args: &ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
     let mut server = Server::builder().room_for(args.conns).limits(limits(args.hasten));
+    if let Some(cores) = args.cores {
+        server = server.cores(cores);
+    }
     let mut authority = None;
     let mut listener = Listener::plain();
     if args.tls {
@@ -134,8 +147,8 @@ pub fn serve(args: &ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
     });
     let running = server.start(move |_| Push::new(Arc::clone(&settings)))?;
     let address = *running.addresses().first().ok_or("it listens nowhere")?;
-    let workers = running.size().workers;
-    announce(&Announcement { address, authority, workers })?;
+    let (workers, cores) = (running.size().workers, running.size().cores.len());
+    announce(&Announcement { address, authority, workers, cores })?;
     io::copy(&mut io::stdin().lock(), &mut io::sink())?;
     running.stop();
     Ok(running.join()?)

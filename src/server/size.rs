@@ -57,7 +57,8 @@ impl Server {
     /// Raises the limit of open files and plans what to do with it.
     pub(super) fn places(&self) -> Result<Places, ServerError> {
         let limit = fds::raise_limit().map_err(ServerError::system("raise the file limit"))?.now;
-        let cores = affinity::cores();
+        let mut cores = affinity::cores();
+        cores.truncate(self.cores.map_or(usize::MAX, NonZeroUsize::get));
         let demand = self.demand(limit, cores.len());
         let layout = demand.plan().map_err(ServerError::Room)?;
         Ok(Places { layout, demand, cores })
@@ -66,6 +67,7 @@ impl Server {
     fn demand(&self, limit: u64, cores: usize) -> Demand {
         let found = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let cores = if cores == 0 { found() } else { cores };
+        let cores = self.cores.map_or(cores, |most| most.get().min(cores));
         let exactly = self.workers.map(NonZeroUsize::get);
         let count = |workers: usize| u64::try_from(workers).unwrap_or(WORKERS_MAX).min(WORKERS_MAX);
         Demand {

@@ -10,6 +10,7 @@
 //! TLS or the server group has a positional argument `url`, and the server group goes with the TLS
 //! group.
 
+mod bench;
 mod generator;
 mod measure;
 mod network;
@@ -27,7 +28,9 @@ use crate::attack::AttackArgs;
 use crate::compare::CompareArgs;
 use crate::manual::{Completions, Man};
 use crate::merge::MergeArgs;
+use crate::sweep::SweepArgs;
 
+pub use self::bench::BenchArgs;
 pub use self::generator::{GeneratorArgs, parse_seed};
 pub use self::measure::{MeasureArgs, ServerArgs};
 pub use self::network::NetworkArgs;
@@ -90,6 +93,8 @@ impl Cli {
 pub enum Command {
     /// Opens connections, holds them and reports (the default)
     Run(Box<RunArgs>),
+    /// Runs at several numbers of connections and of cores, for models of what they cost
+    Sweep(Box<SweepArgs>),
     /// Attacks a server beside connections that mean well, and tells how both fare
     Attack(Box<AttackArgs>),
     /// Puts results of runs that did the same together, exactly: counts and histograms are added

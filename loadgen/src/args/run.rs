@@ -1,5 +1,6 @@
 //! What may be said to `run`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,6 +42,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     #[arg(help_heading = "Load shape")]
     pub hold: Duration,
+
+    /// How many cores the server brought along may use, instead of all
+    #[arg(long, value_name = "N", conflicts_with = "url", help_heading = "Measure")]
+    pub server_cores: Option<NonZeroUsize>,
 
     /// How connections come to be, and what is around a hold.
     #[command(flatten)]

@@ -1,5 +1,7 @@
 //! What may be said to the server that is brought along.
 
+use std::num::NonZeroUsize;
+
 use clap::Args;
 
 /// What the server brought along is to be.
@@ -14,6 +16,9 @@ pub struct ServeArgs {
     /// Whether messages may be deflated
     #[arg(long)]
     pub deflate: bool,
+    /// How many cores it may use; all if nothing is said
+    #[arg(long)]
+    pub cores: Option<NonZeroUsize>,
     /// By what its limits of time are divided
     #[arg(long, default_value_t = 1)]
     pub hasten: u64,

@@ -299,6 +299,7 @@ impl Siege<'_> {
             conns: self.args.good + self.args.attackers,
             tls: !self.args.plain,
             deflate: kind == Kind::Bomb,
+            cores: None,
             hasten: self.args.hasten,
         }
     }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::tally::Tally;
+use crate::turnover::Habits;
+use crate::units::Rate;
 
 /// How many messages each publisher of a broadcast has sent.
 pub type Published = BTreeMap<u32, u64>;
@@ -50,6 +52,8 @@ pub enum Deed {
         timed_from: Instant,
         /// When to end.
         until: Instant,
+        /// What is otherwise than planned.
+        variation: Variation,
     },
     /// The hold ends. Done when all that was due before has been sent.
     Hush,
@@ -59,6 +63,15 @@ pub enum Deed {
     Settle(Arc<Published>),
     /// Close everything and end.
     Quit,
+}
+
+/// How a trial differs from what the plan says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Variation {
+    /// How often each of those sends that send.
+    pub rate: Option<Rate>,
+    /// Who leaves and comes back. Nobody pings then: who leaves cannot be asked for a pong.
+    pub habits: Option<Habits>,
 }
 
 /// What a driver tells the fleet now and then, and when it has done what it was told.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use corecast::base::{Key, Rng};
 
 use super::connection::{Connection, Ending};
-use super::link::{Command, Deed, Published, Report, Stage};
+use super::link::{Command, Deed, Published, Report, Stage, Variation};
 use super::talk::{Account, Senders, Talk};
 use super::{Departed, Driver, REPORT_INTERVAL};
 use crate::accounting::{Closure, Failure};
@@ -37,9 +37,9 @@ impl<S: Read + Write> Driver<S> {
             match deed {
                 Deed::Resize(share) => self.resize(share, now),
                 Deed::Listen => self.listen(),
-                Deed::Speak { from, timed_from, until } => {
+                Deed::Speak { from, timed_from, until, variation } => {
                     self.timed_from = timed_from;
-                    self.begin_to_speak(from, until);
+                    self.begin_to_speak(from, until, variation);
                 }
                 Deed::Hush => {
                     self.stage = Stage::Drain;
@@ -143,18 +143,20 @@ impl<S: Read + Write> Driver<S> {
     }
 
     /// Makes the schedules of those that speak, and of the heartbeats.
-    fn begin_to_speak(&mut self, from: Instant, until: Instant) {
+    fn begin_to_speak(&mut self, from: Instant, until: Instant, variation: Variation) {
         let plan = &self.part.plan;
         let mut rng = Rng::new(plan.seed ^ u64::from(self.part.number));
         let mut schedule =
             |interval, arrivals| Schedule::new(interval, arrivals, until, Rng::new(rng.next_u64()));
         // A role that says nothing has a schedule that stays empty.
         let rates = plan.cast.parts().iter().map(|part| part.role.rate());
+        let rates = rates.map(|usual| usual.map(|usual| variation.rate.unwrap_or(usual)));
         let mut schedules: Vec<_> = rates
             .map(|rate| schedule(rate.map_or(Duration::MAX, Rate::interval), plan.arrivals))
             .collect();
-        let mut heartbeats = plan.heartbeat.map(|interval| schedule(interval, Arrivals::Constant));
-        let habits = Some(plan.habits).filter(Habits::is_restless);
+        let heartbeat = plan.heartbeat.filter(|_| variation.habits.is_none());
+        let mut heartbeats = heartbeat.map(|interval| schedule(interval, Arrivals::Constant));
+        let habits = Some(variation.habits.unwrap_or(plan.habits)).filter(Habits::is_restless);
         let mut turnover = habits
             .map(|habits| Turnover::new(habits, self.timed_from, until, Rng::new(rng.next_u64())));
         for (key, connection) in self.connections.iter().filter(|(_, it)| it.is_open()) {

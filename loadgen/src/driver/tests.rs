@@ -10,7 +10,7 @@ use corecast::reactor::fds::Limit;
 use corecast::ws::handshake::accept;
 use corecast::ws::{self, Decoder, Event, Opcode, Role, encoder};
 
-use super::link::{Command, Deed, Report};
+use super::link::{Command, Deed, Report, Variation};
 use super::*;
 use crate::args::Cli;
 use crate::books::Books;
@@ -256,7 +256,8 @@ impl World {
         self.does(Deed::Listen);
         let from = now();
         let until = from + Duration::from_secs(1);
-        self.tell(Deed::Speak { from, timed_from: from, until });
+        let variation = Variation::default();
+        self.tell(Deed::Speak { from, timed_from: from, until, variation });
         self.run_until(|_| now() >= until);
         self.does(Deed::Hush);
         let patience = now() + Duration::from_secs(1);

@@ -91,6 +91,7 @@ fn server(documents: &[&Document]) -> ServerSheet {
                 machine: common.machine.filter(|it| Some(it) == other.machine.as_ref()),
                 build: common.build.filter(|it| Some(it) == other.build.as_ref()),
                 workers: common.workers.filter(|it| Some(*it) == other.workers),
+                cores: common.cores.filter(|it| Some(*it) == other.cores),
             }
         }
     })

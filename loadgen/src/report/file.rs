@@ -46,6 +46,7 @@ fn server(findings: &Findings<'_>) -> ServerSheet {
         machine: findings.verdict.validity.co_located.then(|| findings.machine.clone()),
         build: is_brought.then(|| format!("corecast {}", env!("CARGO_PKG_VERSION"))),
         workers: findings.server_workers.map(|workers| workers as u64),
+        cores: findings.server_cores.map(|cores| cores as u64),
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Findings<'a> {
     pub labels: &'a BTreeMap<String, String>,
     /// How many workers the server brought along runs.
     pub server_workers: Option<usize>,
+    /// On how many cores these stay.
+    pub server_cores: Option<usize>,
     /// How many addresses connections came from, if not the system chose.
     pub addresses: Option<usize>,
     /// When it began.

@@ -25,6 +25,9 @@ pub struct ServerSheet {
     /// How many workers it had: the same.
     #[serde(default)]
     pub workers: Option<u64>,
+    /// On how many cores they stayed: the same.
+    #[serde(default)]
+    pub cores: Option<u64>,
 }
 
 /// What was to be done, and when it was.
