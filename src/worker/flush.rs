@@ -172,8 +172,8 @@ impl<S: Stream, V: Service> Worker<S, V> {
         if was_owed {
             self.world.wait(key, self.world.limits.close_ms_max);
         }
-        let broken = self.link(key).is_none_or(|link| link.finish().is_err());
-        if ended || broken {
+        // Where both directions have ended, closing is one call instead of two.
+        if ended || self.link(key).is_none_or(|link| link.finish().is_err()) {
             self.world.bury(key, reason);
         }
     }
