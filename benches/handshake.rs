@@ -11,8 +11,8 @@
 //! Cost is the CPU time of the thread that serves, from the accept to the ticket, so it matters
 //! little what else runs. Memory and bare sockets together are what no server can go below. The
 //! hellos of the storm all wait in the sockets while the worker is held, and nobody goes on with
-//! them: what they cost, a key exchange and a signature each, comes before that. Linux only: threads
-//! are weighed through /proc.
+//! them: what they cost, a key exchange and a signature each, comes before that. Linux only:
+//! threads are weighed through /proc.
 #![allow(clippy::disallowed_methods)] // a measurement reads the clock, and waits
 #![allow(clippy::indexing_slicing)] // it ends where it is surprised
 
@@ -43,12 +43,12 @@ use rustls::{
 };
 
 const ROUNDS: usize = 5;
-const CLIENTS: usize = 2;
-/// How many handshakes a client has under way at once, so that the server need not wait for it.
-const AT_ONCE: usize = 50;
-/// How often it does so in a round.
-const BATCHES: usize = 20;
-const HANDSHAKES: usize = CLIENTS * AT_ONCE * BATCHES;
+const HANDSHAKES: u32 = 2_000;
+const CLIENTS: u32 = 2;
+/// How often in a round a client begins several at once.
+const BATCHES: u32 = 20;
+/// How many it begins, so that the server need not wait for it.
+const AT_ONCE: u32 = HANDSHAKES / CLIENTS / BATCHES;
 const BUSY: usize = 100;
 const ECHOES: usize = 20_000;
 
@@ -98,7 +98,7 @@ fn median(mut round: impl FnMut() -> Outcome<f64>) -> Outcome<f64> {
 
 /// The share of one handshake, in seconds.
 fn each(all: Duration) -> f64 {
-    all.as_secs_f64() / HANDSHAKES as f64
+    all.as_secs_f64() / f64::from(HANDSHAKES)
 }
 
 fn us(duration: Duration) -> f64 {
