@@ -194,6 +194,11 @@ fn cpu_ns(process: &str) -> Option<u64> {
     Some(ticks * tick_ns())
 }
 
+/// How large a page of memory is.
+pub fn page_bytes() -> u64 {
+    proc::auxiliary(AT_PAGESZ).unwrap_or(4_096)
+}
+
 /// How long a tick of the clock is in which the system counts CPU time.
 fn tick_ns() -> u64 {
     1_000_000_000 / proc::auxiliary(AT_CLKTCK).filter(|hz| *hz != 0).unwrap_or(100)

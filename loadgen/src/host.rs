@@ -138,27 +138,33 @@ fn kernel() -> Option<String> {
     Some(format!("{} {} {}", name.trim(), release.trim(), std::env::consts::ARCH))
 }
 
-fn sysctl(name: &str) -> Option<String> {
+/// A setting of the kernel, its words one blank apart.
+pub fn sysctl(name: &str) -> Option<String> {
     let text = proc::read(&format!("sys/{}", name.replace('.', "/")))?;
     Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// A line of a file under `/sys`.
-fn sys(path: &str) -> Option<String> {
+pub fn sys(path: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/sys/{path}")).ok()?;
     Some(text.trim().to_owned())
 }
 
-/// The interfaces by name. Those that are virtual do not know their speed.
-fn nics() -> Vec<Nic> {
+/// The names of the interfaces, in their order.
+pub fn nic_names() -> Vec<String> {
     let Ok(entries) = fs::read_dir("/sys/class/net") else { return Vec::new() };
     let name = |entry: std::io::Result<fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
+    let mut names: Vec<_> = entries.filter_map(name).collect();
+    names.sort();
+    names
+}
+
+/// The interfaces by name. Those that are virtual do not know their speed.
+fn nics() -> Vec<Nic> {
     let number = |name: &str, what| sys(&format!("class/net/{name}/{what}"))?.parse().ok();
     let nic =
         |name: String| Nic { megabits: number(&name, "speed"), mtu: number(&name, "mtu"), name };
-    let mut nics: Vec<_> = entries.filter_map(name).map(nic).collect();
-    nics.sort_by(|one, other| one.name.cmp(&other.name));
-    nics
+    nic_names().into_iter().map(nic).collect()
 }
 
 #[cfg(test)]

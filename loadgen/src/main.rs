@@ -23,6 +23,7 @@ mod audit;
 mod books;
 mod cast;
 mod charge;
+mod check;
 mod client;
 mod compare;
 mod cost;
@@ -85,6 +86,7 @@ fn main() -> ExitCode {
         (Some(Command::Attack(args)), _) => attack(&args),
         (Some(Command::Merge(args)), _) => concluded(merge::merge(&args)),
         (Some(Command::Compare(args)), _) => concluded(compare::compare(&args)),
+        (Some(Command::Check(args)), _) => concluded(check::check(&args)),
         (Some(Command::Completions(args)), _) => written(manual::completions(&args)),
         (Some(Command::Man(args)), _) => written(manual::man(&args)),
         (None, Some(args)) => run(&args),

@@ -13,6 +13,7 @@ use corecast::reactor::fds::{self, Demand, Limit, TooMany};
 
 use crate::args::RunArgs;
 use crate::cast::{self, Cast, Part, Role};
+use crate::check;
 use crate::host;
 use crate::ports::{Source, Sources};
 use crate::ramp::{Pace, Shape, Tempo};
@@ -72,7 +73,7 @@ pub struct Plan {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Obstacle {
     /// The open files do not suffice.
-    Files(TooMany),
+    Files(Shortage),
     /// The free ports of our addresses do not suffice.
     Ports {
         /// How many connections were asked for.
@@ -96,10 +97,24 @@ pub enum Obstacle {
     },
 }
 
+/// That the open files do not suffice, and how many would.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Shortage {
+    too_many: TooMany,
+    needed: u64,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { too_many, needed } = self;
+        write!(f, "{too_many}; as root: {}", check::raise_files(*needed).command)
+    }
+}
+
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Files(too_many) => too_many.fmt(f),
+            Self::Files(shortage) => shortage.fmt(f),
             Self::Ports { conns, possible } => write!(
                 f,
                 "{} connections to one address need as many free ports, and there are {} (name \
@@ -197,7 +212,17 @@ fn drivers(args: &RunArgs, limit: u64) -> Result<(u32, bool), Obstacle> {
         let allowed = format!("from 1 to {DRIVERS_MAX}");
         return Err(Obstacle::OutOfRange { flag: "--threads", allowed });
     }
-    let demand = Demand {
+    let layout = demand(args, limit)
+        .plan()
+        .map_err(|too_many| Obstacle::Files(Shortage { too_many, needed: files_needed(args) }))?;
+    let drivers = u32::try_from(layout.workers).expect("not above workers_max");
+    Ok((drivers, layout.has_own_tables))
+}
+
+/// What is asked of the open files where a table may hold `limit`.
+fn demand(args: &RunArgs, limit: u64) -> Demand {
+    let asked = args.generator.threads.map(|threads| threads as u64);
+    Demand {
         reserve: fds::RESERVE,
         connections: args.conns,
         // None, but a driver has a timer.
@@ -206,10 +231,23 @@ fn drivers(args: &RunArgs, limit: u64) -> Result<(u32, bool), Obstacle> {
         workers_min: asked.unwrap_or(host::cores() as u64).min(args.conns.max(1)),
         workers_max: asked.unwrap_or(DRIVERS_MAX),
         may_split: fds::HAS_OWN_TABLES,
-    };
-    let layout = demand.plan().map_err(Obstacle::Files)?;
-    let drivers = u32::try_from(layout.workers).expect("not above workers_max");
-    Ok((drivers, layout.has_own_tables))
+    }
+}
+
+/// How many files a table must hold for the connections that `args` ask for.
+pub fn files_needed(args: &RunArgs) -> u64 {
+    // More files never make less room, so the border is found by halving.
+    let suffice = |files| demand(args, files).plan().is_ok();
+    let (mut too_few, mut enough) = (0, (args.conns + fds::RESERVE).saturating_mul(4));
+    while enough - too_few > 1 {
+        let middle = too_few + (enough - too_few) / 2;
+        if suffice(middle) {
+            enough = middle;
+        } else {
+            too_few = middle;
+        }
+    }
+    enough
 }
 
 /// Who does what.
@@ -278,6 +316,20 @@ mod tests {
         let many = plan("--conns 100k").unwrap();
         assert!(many.drivers >= 6 && many.has_own_tables);
         assert!(many.share(100_000, 0) < 20_000);
+    }
+
+    #[test]
+    fn the_files_that_are_needed_suffice_and_one_less_does_not() {
+        for line in ["--conns 1", "--conns 100k", "--conns 100k --threads 2", "--conns 2M"] {
+            let line = format!("loadgen {line}");
+            let cli = args::Cli::try_parse_from(line.split_whitespace()).unwrap();
+            let args = cli.run.unwrap();
+            let needed = files_needed(&args);
+            let with = |now| Plan::new(&args, Limit { before: 1, now }, || 7);
+            assert!(with(needed).is_ok(), "{line}: {needed}");
+            let refusal = with(needed - 1).unwrap_err().to_string();
+            assert!(refusal.contains(&format!("--nofile={needed}:{needed}")), "{refusal}");
+        }
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Sources {
             Source::These(addresses) => addresses.clone(),
         };
         let reserved = proc::read("sys/net/ipv4/ip_local_reserved_ports");
-        let mut taken = reserved.map(|text| proc::port_list(&text)).unwrap_or_default();
+        let mut taken = reserved.map(|text| proc::numbers(&text)).unwrap_or_default();
         for table in ["net/tcp", "net/tcp6"] {
             taken.extend(proc::read(table).map(|text| proc::listening(&text)).unwrap_or_default());
         }

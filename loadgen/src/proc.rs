@@ -1,6 +1,7 @@
 //! The tables of `/proc`, read as text and taken apart. What cannot be read is `None`.
 
 use std::fs;
+use std::net::Ipv4Addr;
 
 /// The contents of a file under `/proc`.
 pub fn read(path: &str) -> Option<String> {
@@ -20,6 +21,13 @@ pub fn kilobytes(text: &str, name: &str) -> Option<u64> {
 pub fn tcp_pages(sockstat: &str) -> Option<u64> {
     let line = sockstat.lines().find(|line| line.starts_with("TCP:"))?;
     let mut words = line.split_whitespace().skip_while(|word| *word != "mem");
+    words.nth(1)?.parse().ok()
+}
+
+/// Connections of TCP that have ended and still hold their ports (`net/sockstat`).
+pub fn time_wait(sockstat: &str) -> Option<u64> {
+    let line = sockstat.lines().find(|line| line.starts_with("TCP:"))?;
+    let mut words = line.split_whitespace().skip_while(|word| *word != "tw");
     words.nth(1)?.parse().ok()
 }
 
@@ -85,13 +93,33 @@ pub fn listening(table: &str) -> Vec<u16> {
     table.lines().skip(1).filter_map(port).collect()
 }
 
-/// The ports of a list such as `8080,9000-9005` (`ip_local_reserved_ports`).
-pub fn port_list(list: &str) -> Vec<u16> {
+/// The numbers of a list such as `8080,9000-9005` (`ip_local_reserved_ports`, sets of cores).
+pub fn numbers(list: &str) -> Vec<u16> {
     let range = |part: &str| {
         let (from, to) = part.split_once('-').unwrap_or((part, part));
         Some(from.trim().parse::<u16>().ok()?..=to.trim().parse().ok()?)
     };
     list.split(',').filter_map(range).flatten().collect()
+}
+
+/// The first two numbers of a kernel's release (`sys/kernel/osrelease`).
+pub fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// The interface that packets to `address` leave by (`net/route`): that of the narrowest network.
+pub fn route(table: &str, address: Ipv4Addr) -> Option<String> {
+    let route = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let &[name, network, _, _, _, _, _, mask, ..] = fields.as_slice() else { return None };
+        // The kernel writes addresses as they lie in memory, as if that were one number.
+        let read = |text| Some(u32::from_str_radix(text, 16).ok()?.to_ne_bytes());
+        let (network, mask) = (u32::from_be_bytes(read(network)?), u32::from_be_bytes(read(mask)?));
+        (u32::from(address) & mask == network).then(|| (mask, name.to_owned()))
+    };
+    let routes = table.lines().skip(1).filter_map(route);
+    routes.max_by_key(|(mask, _)| *mask).map(|(_, name)| name)
 }
 
 /// The model of the first core (`cpuinfo`).
@@ -134,6 +162,7 @@ mod tests {
             "sockets: used 15\nTCP: inuse 1 orphan 0 tw 0 alloc 1 mem 22\nUDP: inuse 0 mem 3\n";
         assert_eq!(tcp_pages(text), Some(22));
         assert_eq!(tcp_pages("TCP: inuse 1"), None);
+        assert_eq!((time_wait(text), time_wait("TCP: inuse 1")), (Some(0), None));
     }
 
     #[test]
@@ -175,9 +204,33 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_ports_has_numbers_and_ranges() {
-        assert_eq!(port_list("8080,9000-9002\n"), [8080, 9000, 9001, 9002]);
-        assert_eq!(port_list("\n"), [0u16; 0]);
+    fn a_release_begins_with_two_numbers() {
+        for (release, version) in [
+            ("6.18.44-fc-v657", Some((6, 18))),
+            ("5.4-generic", Some((5, 4))),
+            ("next", None),
+            ("6", None),
+        ] {
+            assert_eq!(super::version(release), version, "{release}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn the_narrowest_network_is_the_way() {
+        let table = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\n\
+            eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\n\
+            eth1\t0000000A\t00000000\t0001\t0\t0\t0\t000000FF\t0\n";
+        let way = |address: [u8; 4]| route(table, address.into());
+        assert_eq!(way([10, 1, 2, 3]).as_deref(), Some("eth1"));
+        assert_eq!(way([192, 0, 2, 1]).as_deref(), Some("eth0"));
+        assert_eq!(route("Iface", [10, 0, 0, 1].into()), None);
+    }
+
+    #[test]
+    fn a_list_has_numbers_and_ranges() {
+        assert_eq!(numbers("8080,9000-9002\n"), [8080, 9000, 9001, 9002]);
+        assert_eq!(numbers("\n"), [0u16; 0]);
     }
 
     #[test]

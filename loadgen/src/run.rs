@@ -10,7 +10,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime};
 
 use corecast::reactor::fds::{self, Limit};
-use corecast::tls::{Random, config, config::Trust, trust};
+use corecast::tls::config::{self, ConfigError, Trust};
+use corecast::tls::{Random, trust};
 use corecast::ws;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -22,6 +23,7 @@ use crate::args::{
 };
 use crate::cast::Part;
 use crate::charge::Charges;
+use crate::check;
 use crate::client::Greeting;
 use crate::driver::scene::Setting;
 use crate::fleet::{Fleet, Glance, Stand, Trial};
@@ -97,6 +99,7 @@ pub fn conduct(
 ) -> Result<Exit, Refusal> {
     let plan = Plan::new(args, files, || u64::from_ne_bytes(Random::new().draw()))?;
     let subject = Subject::find(args, &plan)?;
+    check::gate(args, &plan, &subject)?;
     let started = started();
     let machine = Machine::here([files.before, files.now]);
     let sources = plan.sources(subject.address)?;
@@ -153,7 +156,7 @@ pub struct Subject {
 
 impl Subject {
     /// The server that `args` name, or one of our own, sized for the plan.
-    fn find(args: &RunArgs, plan: &Plan) -> Result<Self, Refusal> {
+    pub fn find(args: &RunArgs, plan: &Plan) -> Result<Self, Refusal> {
         match &args.url {
             Some(target) => Self::named(&args.tls, target),
             None => Self::brought(
@@ -176,13 +179,8 @@ impl Subject {
         let address = target.resolve().map_err(unreachable)?;
         TcpStream::connect_timeout(&address, PROBE_TIMEOUT).map_err(unreachable)?;
         let tls = target.secure.then(|| {
-            let trust = match &args.ca {
-                Some(path) => trust::in_file(path),
-                None if args.insecure => Ok(Trust::Anyone),
-                None => trust::system(None),
-            };
             let name = args.sni.as_ref().unwrap_or(&target.host);
-            named_config(trust.map_err(|error| error.to_string()), name)
+            named_config(trust(args).map_err(|error| error.to_string()), name)
         });
         Ok(Self { target: target.clone(), address, tls: tls.transpose()?, embedded: None })
     }
@@ -247,8 +245,21 @@ fn press(args: &RunArgs, plan: &Plan) -> Press {
     make(plan.run_id(), plan.payload_len)
 }
 
+/// Whom `args` say to trust.
+///
+/// # Errors
+///
+/// The file at fault, and what is wrong with it.
+pub fn trust(args: &TlsArgs) -> Result<Trust, ConfigError> {
+    match &args.ca {
+        Some(path) => trust::in_file(path),
+        None if args.insecure => Ok(Trust::Anyone),
+        None => trust::system(None),
+    }
+}
+
 /// The further headers of a request.
-fn headers(args: &WebSocketArgs) -> Vec<(String, String)> {
+pub fn headers(args: &WebSocketArgs) -> Vec<(String, String)> {
     let origin = args.origin.iter().map(|origin| ("Origin".to_owned(), origin.clone()));
     args.header.iter().cloned().chain(origin).collect()
 }

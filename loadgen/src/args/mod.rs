@@ -25,6 +25,7 @@ mod websocket;
 use clap::{Parser, Subcommand};
 
 use crate::attack::AttackArgs;
+use crate::check::CheckArgs;
 use crate::compare::CompareArgs;
 use crate::manual::{Completions, Man};
 use crate::merge::MergeArgs;
@@ -101,6 +102,8 @@ pub enum Command {
     Merge(MergeArgs),
     /// Compares two results, or several a side: what became better or worse, and how sure that is
     Compare(CompareArgs),
+    /// Looks whether machine and server are ready for a run, and tells what mends what is not
+    Check(Box<CheckArgs>),
     /// Serves as the subject of a measurement, until standard input ends
     #[command(hide = true)]
     Serve(ServeArgs),
