@@ -82,7 +82,7 @@ fn middle(bucket: u32) -> u64 {
 }
 
 /// The lowest time of a bucket.
-fn lowest(bucket: u32) -> u64 {
+pub fn lowest(bucket: u32) -> u64 {
     if bucket < FINENESS {
         return u64::from(bucket);
     }

@@ -31,6 +31,7 @@ mod driver;
 mod fleet;
 mod heat;
 mod host;
+mod html;
 mod latency;
 mod manual;
 mod merge;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         (Some(Command::Merge(args)), _) => concluded(merge::merge(&args)),
         (Some(Command::Compare(args)), _) => concluded(compare::compare(&args)),
         (Some(Command::Check(args)), _) => concluded(check::check(&args)),
+        (Some(Command::Report(args)), _) => concluded(html::command::report(&args)),
         (Some(Command::Completions(args)), _) => written(manual::completions(&args)),
         (Some(Command::Man(args)), _) => written(manual::man(&args)),
         (None, Some(args)) => run(&args),

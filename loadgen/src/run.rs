@@ -28,6 +28,7 @@ use crate::client::Greeting;
 use crate::driver::scene::Setting;
 use crate::fleet::{Fleet, Glance, Stand, Trial};
 use crate::host::Machine;
+use crate::html;
 use crate::plan::{Obstacle, Plan};
 use crate::report::{Findings, file, text};
 use crate::result::Document;
@@ -301,8 +302,8 @@ fn replayed(path: &Path, args: &RunArgs) -> Result<RunArgs, Refusal> {
         return Err(usage(format!("{} tells of a replay: name its original", path.display())));
     }
     let generator = GeneratorArgs { seed: Some(seed), ..again.generator };
-    let OutputArgs { json, quiet, .. } = args.output.clone();
-    Ok(RunArgs { generator, output: OutputArgs { json, quiet, ..again.output }, ..again })
+    let OutputArgs { json, html, quiet, .. } = args.output.clone();
+    Ok(RunArgs { generator, output: OutputArgs { json, html, quiet, ..again.output }, ..again })
 }
 
 /// Writes what was asked for: the page, unless all shall be quiet, and the file.
@@ -315,6 +316,9 @@ fn report(args: &RunArgs, findings: &Findings<'_>) -> io::Result<()> {
     }
     if let Some(path) = &args.output.csv {
         write(path, &findings.outcome.ledger.series.csv())?;
+    }
+    if let Some(path) = &args.output.html {
+        html::command::write(path, &file::document(findings), None)?;
     }
     let Some(path) = json_to else { return Ok(()) };
     let document = file::document(findings).text()?;

@@ -27,6 +27,7 @@ use clap::{Parser, Subcommand};
 use crate::attack::AttackArgs;
 use crate::check::CheckArgs;
 use crate::compare::CompareArgs;
+use crate::html::command::ReportArgs;
 use crate::manual::{Completions, Man};
 use crate::merge::MergeArgs;
 use crate::sweep::SweepArgs;
@@ -104,6 +105,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Looks whether machine and server are ready for a run, and tells what mends what is not
     Check(Box<CheckArgs>),
+    /// Writes a result as one page of HTML, beside another one if there are two
+    Report(ReportArgs),
     /// Serves as the subject of a measurement, until standard input ends
     #[command(hide = true)]
     Serve(ServeArgs),

@@ -34,7 +34,7 @@ pub struct RunArgs {
     pub conns: u64,
 
     /// Do again what the result in this file tells of, with the same seed; of the other flags only
-    /// --json and --quiet count then
+    /// --json, --html and --quiet count then
     #[arg(long, value_name = "FILE", group = "RunArgs")]
     pub replay: Option<PathBuf>,
 
