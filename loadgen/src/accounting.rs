@@ -82,12 +82,33 @@ pub enum Closure {
     Fault,
     /// The server did not read what we sent until we gave it up.
     Stalled,
+    /// The server gave up one that read slowly, with this code (1005 for none).
+    Slow(u16),
+    /// The same without a word.
+    SlowEnd,
+    /// The same with a reset.
+    SlowReset,
 }
 
 impl Closure {
-    /// Whether the server, not we, ended it.
+    /// Whether the server ended it, and not we or because it read slowly.
     pub const fn is_unexpected(self) -> bool {
-        !matches!(self, Self::Ours | Self::Planned)
+        !matches!(self, Self::Ours | Self::Planned) && !self.is_of_slow()
+    }
+
+    /// Whether the server gave up one that read slowly.
+    pub const fn is_of_slow(self) -> bool {
+        matches!(self, Self::Slow(_) | Self::SlowEnd | Self::SlowReset)
+    }
+
+    /// The same, of a connection that read slowly.
+    pub const fn of_slow(self) -> Self {
+        match self {
+            Self::Server(code) => Self::Slow(code),
+            Self::ServerEnd => Self::SlowEnd,
+            Self::ServerReset => Self::SlowReset,
+            other => other,
+        }
     }
 
     /// The name it has in a report.
@@ -100,6 +121,9 @@ impl Closure {
             Self::ServerReset => "server reset".to_owned(),
             Self::Fault => "protocol fault".to_owned(),
             Self::Stalled => "server stalled".to_owned(),
+            Self::Slow(code) => format!("slow {code}"),
+            Self::SlowEnd => "slow end".to_owned(),
+            Self::SlowReset => "slow reset".to_owned(),
         }
     }
 }
@@ -184,6 +208,17 @@ mod tests {
         assert!(!accounting.is_balanced(1, 2), "an open connection vanished");
         accounting.close(Closure::Server(1001));
         assert!(accounting.is_balanced(1, 2));
+    }
+
+    #[test]
+    fn a_slow_reader_that_is_given_up_is_no_surprise_but_what_we_do_is_told_as_such() {
+        let mut accounting = Accounting::default();
+        for closure in [Closure::Server(1008), Closure::ServerReset, Closure::ServerEnd] {
+            assert!(closure.is_unexpected());
+            accounting.close(closure.of_slow());
+        }
+        assert_eq!((accounting.closures(), accounting.unexpected_closures()), (3, 0));
+        assert_eq!(Closure::Fault.of_slow(), Closure::Fault, "a broken protocol stays one");
     }
 
     #[test]

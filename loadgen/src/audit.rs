@@ -32,6 +32,7 @@ impl Audit {
                 self.reordered += 1;
             }
             Order::Again => self.doubled += 1,
+            Order::Early => {}
         }
     }
 }
@@ -56,11 +57,15 @@ pub enum Order {
     Late,
     /// It has been here before.
     Again,
+    /// It is from before the receiver came: nobody owes it.
+    Early,
 }
 
 /// The numbers of one sender that have come to one receiver.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Sequence {
+    /// The first number that should come.
+    first: u64,
     /// One above the highest number that came.
     next: u64,
     /// Bit `i` says that `next - 1 - i` came.
@@ -70,11 +75,19 @@ pub struct Sequence {
 }
 
 impl Sequence {
+    /// The numbers from `first` on: those before were sent before the receiver came.
+    pub const fn from(first: u64) -> Self {
+        Self { first, next: first, window: 0, came: 0 }
+    }
+
     /// Takes note of `seq`.
     ///
     /// A number more than 64 behind the highest is beyond the window and taken for one that came
     /// again.
     pub fn note(&mut self, seq: u64) -> Order {
+        if seq < self.first {
+            return Order::Early;
+        }
         if seq >= self.next {
             let ahead = seq - self.next + 1;
             self.window = u32::try_from(ahead)
@@ -97,9 +110,24 @@ impl Sequence {
         }
     }
 
-    /// How many of the numbers below `sent` never came.
+    /// How many of the numbers below `sent` should have come.
+    pub const fn expected(&self, sent: u64) -> u64 {
+        sent.saturating_sub(self.first)
+    }
+
+    /// How many of these never came.
     pub const fn missing(&self, sent: u64) -> u64 {
-        sent.saturating_sub(self.came)
+        self.expected(sent).saturating_sub(self.came)
+    }
+
+    /// The first number that should come.
+    pub const fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// One above the highest number that came: what is below and did not come was passed over.
+    pub const fn next(&self) -> u64 {
+        self.next
     }
 }
 
@@ -133,6 +161,15 @@ mod tests {
             let expected = Audit { received, lost, doubled, reordered, ..Audit::default() };
             assert_eq!(audit(numbers, sent), expected, "{numbers:?}");
         }
+    }
+
+    #[test]
+    fn who_comes_late_is_owed_what_is_sent_from_then_on() {
+        let mut sequence = Sequence::from(10);
+        assert_eq!((sequence.note(9), sequence.note(12)), (Order::Early, Order::InTurn));
+        assert_eq!((sequence.note(11), sequence.note(3)), (Order::Late, Order::Early));
+        assert_eq!((sequence.expected(15), sequence.missing(15)), (5, 3));
+        assert_eq!((sequence.next(), sequence.missing(sequence.next())), (13, 1));
     }
 
     #[test]

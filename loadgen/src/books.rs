@@ -82,7 +82,7 @@ impl Books {
             let Report { open, pending, missing, done, .. } = report;
             *desk = Desk { open, pending, missing, done };
         }
-        self.trial.traffic.spreads.settle(Some(self.held), &mut self.recipients);
+        self.trial.traffic.spreads.settle(&mut self.recipients);
     }
 
     /// Notes that a trial begins with the connections that are open now.
@@ -94,7 +94,7 @@ impl Books {
 
     /// Notes that no more messages of the trial come.
     pub fn end_trial(&mut self) {
-        self.trial.traffic.spreads.settle(None, &mut self.recipients);
+        self.trial.traffic.spreads.settle_all(&mut self.recipients);
     }
 
     /// Connections that are open.

@@ -4,11 +4,13 @@
 //! any size has the same mixture, also while it grows and shrinks.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 
 use corecast::base::Rng;
 use serde::Deserialize;
 
+use crate::slow::Slow;
 use crate::units::Rate;
 
 /// The most that a part may weigh: what a mixture needs to be told to a thousandth.
@@ -42,6 +44,8 @@ pub struct Part {
     pub weight: u64,
     /// Where they connect to, if not where the URL says.
     pub path: Option<String>,
+    /// Whether some of those that do not publish read slowly.
+    pub slow: Option<Slow>,
 }
 
 /// All parts.
@@ -53,6 +57,8 @@ pub struct Cast {
     pattern: Vec<(usize, u32)>,
     /// How many places each part has.
     places: Vec<u32>,
+    /// How many publishers the parts before each one have, and all.
+    publishers: Vec<u32>,
 }
 
 /// A connection's part, and its place in it.
@@ -64,6 +70,10 @@ pub struct Place<'a> {
     pub index: usize,
     /// How many connections with lower numbers have the same part.
     pub rank: u32,
+    /// How many publishers the parts before it have: the number of its first one.
+    pub publishers_before: u32,
+    /// How slowly it reads, if it does.
+    pub reads: Option<Slow>,
 }
 
 impl Role {
@@ -102,9 +112,17 @@ impl Role {
 }
 
 impl Part {
+    /// The name it has on the command line: that of its role, or what all of it do.
+    pub fn name(&self) -> &'static str {
+        match (self.role, self.slow) {
+            (Role::Echo(_), Some(slow)) if slow.is_all() => "slow",
+            _ => self.role.name(),
+        }
+    }
+
     /// All connections in `role`.
     pub const fn all(role: Role) -> Self {
-        Self { role, weight: 1, path: None }
+        Self { role, weight: 1, path: None, slow: None }
     }
 }
 
@@ -121,9 +139,11 @@ impl Cast {
         if !(1..=WEIGHTS_MAX).contains(&sum) {
             return Err("the weights of a mixture add up to a number from 1 to 10,000".to_owned());
         }
-        if parts.iter().filter(|part| part.role.publishers().is_some()).count() > 1 {
-            return Err("a mixture has one broadcast at most".to_owned());
-        }
+        let publishers = std::iter::once(0).chain(parts.iter().scan(0_u32, |sum, part| {
+            *sum = sum.saturating_add(part.role.publishers().unwrap_or(0));
+            Some(*sum)
+        }));
+        let publishers: Vec<_> = publishers.collect();
         let repeated = |(index, weight): (usize, &u64)| (0..*weight).map(move |_| index);
         let mut indices: Vec<usize> = weights.iter().enumerate().flat_map(repeated).collect();
         shuffle(&mut indices, seed);
@@ -136,7 +156,7 @@ impl Cast {
             (index, place)
         };
         let pattern = indices.into_iter().map(deal).collect();
-        Ok(Self { name: name.to_owned(), parts, pattern, places })
+        Ok(Self { name: name.to_owned(), parts, pattern, places, publishers })
     }
 
     /// The name of the scenario.
@@ -159,7 +179,10 @@ impl Cast {
             .get(index)
             .zip(self.places.get(index))
             .expect("a pattern names its parts only");
-        Place { part, index, rank: number / len * places + before }
+        let rank = number / len * places + before;
+        let publishes = part.role.publishers().is_some_and(|publishers| rank < publishers);
+        let reads = part.slow.filter(|slow| !publishes && slow.takes(rank));
+        Place { part, index, rank, publishers_before: self.publishers_of(index).start, reads }
     }
 
     /// Whether nobody sends anything.
@@ -169,7 +192,18 @@ impl Cast {
 
     /// How many publish, if there is a broadcast.
     pub fn publishers(&self) -> Option<u32> {
-        self.parts.iter().find_map(|part| part.role.publishers())
+        self.publishers.last().copied().filter(|publishers| *publishers > 0)
+    }
+
+    /// The numbers of those that publish to part `index`.
+    pub fn publishers_of(&self, index: usize) -> Range<u32> {
+        let before = |index: usize| self.publishers.get(index).copied().unwrap_or(0);
+        before(index)..before(index + 1)
+    }
+
+    /// Whether some read slowly.
+    pub fn slow(&self) -> Option<Slow> {
+        self.parts.iter().find_map(|part| part.slow)
     }
 
     /// How many of `conns` connections have part `index`.
@@ -203,7 +237,7 @@ impl fmt::Display for Cast {
         let [only] = self.parts.as_slice() else {
             f.write_str(&self.name)?;
             for part in &self.parts {
-                write!(f, " {}={}", part.role.name(), part.weight)?;
+                write!(f, " {}={}", part.name(), part.weight)?;
             }
             return Ok(());
         };
@@ -213,7 +247,8 @@ impl fmt::Display for Cast {
             Role::Broadcast { publishers, rate } => {
                 write!(f, "{}, {publishers} publishing {rate}", self.name)
             }
-        }
+        }?;
+        only.slow.map_or(Ok(()), |slow| write!(f, ", {slow} reading slowly"))
     }
 }
 
@@ -232,24 +267,27 @@ struct WrittenPart {
     rate: Option<String>,
     publishers: Option<u32>,
     path: Option<String>,
+    slow: Option<String>,
 }
 
 /// Reads the mixture of a TOML file: tables `[[part]]` with `does`, `weight`, and `rate`,
-/// `publishers` and `path` where they are others than `usual` says for the role.
+/// `publishers`, `path` and `slow` where they are others than `usual` says for the role.
 ///
 /// # Errors
 ///
 /// The file, and what is wrong with it.
 pub fn read(
     path: &Path,
-    usual: impl Fn(&str) -> Result<Role, String>,
+    usual: impl Fn(&str) -> Result<Part, String>,
 ) -> Result<Vec<Part>, String> {
     let in_file = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| in_file(&error))?;
     let written: Written = toml::from_str(&text).map_err(|error| in_file(&error.message()))?;
     let part = |written: WrittenPart| {
         let rate = written.rate.map(|rate| rate.parse()).transpose()?;
-        let role = match usual(&written.does)? {
+        let usual = usual(&written.does)?;
+        let slow = written.slow.map(|slow| slow.parse()).transpose()?;
+        let role = match usual.role {
             Role::Idle => Role::Idle,
             Role::Echo(usual) => Role::Echo(rate.unwrap_or(usual)),
             Role::Broadcast { publishers, rate: usual } => Role::Broadcast {
@@ -257,7 +295,8 @@ pub fn read(
                 rate: rate.unwrap_or(usual),
             },
         };
-        Ok(Part { role, weight: written.weight, path: written.path })
+        let slow = slow.or(usual.slow).filter(|_| role != Role::Idle);
+        Ok(Part { role, weight: written.weight, path: written.path, slow })
     };
     let parts: Result<_, String> = written.part.into_iter().map(part).collect();
     parts.map_err(|error| in_file(&error))
@@ -270,12 +309,12 @@ pub fn read(
 /// What is wrong with it.
 pub fn parse(
     text: &str,
-    usual: impl Fn(&str) -> Result<Role, String>,
+    usual: impl Fn(&str) -> Result<Part, String>,
 ) -> Result<Vec<Part>, String> {
     let part = |part: &str| {
         let (name, weight) = part.split_once('=').ok_or("expected ROLE=WEIGHT,ROLE=WEIGHT")?;
         let weight = weight.trim().parse().map_err(|_| format!("`{weight}` is no weight"))?;
-        Ok(Part { role: usual(name.trim())?, weight, path: None })
+        Ok(Part { weight, ..usual(name.trim())? })
     };
     text.split(',').map(part).collect()
 }
@@ -297,14 +336,14 @@ fn shuffle(places: &mut [usize], seed: u64) {
 mod tests {
     use super::*;
 
-    fn usual(name: &str) -> Result<Role, String> {
+    fn usual(name: &str) -> Result<Part, String> {
         let rate: Rate = "2/s".parse()?;
-        match name {
-            "idle" => Ok(Role::Idle),
-            "echo" => Ok(Role::Echo(rate)),
-            "broadcast" => Ok(Role::Broadcast { publishers: 2, rate }),
-            _ => Err(format!("`{name}` is no role")),
-        }
+        Ok(Part::all(match name {
+            "idle" => Role::Idle,
+            "echo" => Role::Echo(rate),
+            "broadcast" => Role::Broadcast { publishers: 2, rate },
+            _ => return Err(format!("`{name}` is no role")),
+        }))
     }
 
     fn cast(text: &str) -> Cast {
@@ -335,6 +374,24 @@ mod tests {
     }
 
     #[test]
+    fn each_broadcast_has_publishers_of_its_own() {
+        let cast = cast("idle=1,broadcast=2,broadcast=3");
+        assert_eq!(cast.publishers(), Some(4));
+        assert_eq!([0, 1, 2].map(|part| cast.publishers_of(part)), [0..0, 0..2, 2..4]);
+        let places = (0..600).map(|number| cast.place(number)).filter(|place| place.index == 2);
+        assert!(places.clone().all(|place| place.publishers_before == 2));
+        assert_eq!(places.count(), 300);
+    }
+
+    #[test]
+    fn publishers_never_read_slowly() {
+        let part = Part { slow: "50%:1k/s".parse().ok(), ..usual("broadcast").unwrap() };
+        let cast = Cast::new("broadcast", vec![part], 1).unwrap();
+        let slow: Vec<_> = (0..8).map(|number| cast.place(number).reads.is_some()).collect();
+        assert_eq!(slow, [false, false, false, true, false, true, false, true]);
+    }
+
+    #[test]
     fn what_cannot_be_mixed_is_refused() {
         for (text, complaint) in
             [("idle", "ROLE=WEIGHT"), ("idle=much", "no weight"), ("sleep=1", "`sleep` is no role")]
@@ -342,11 +399,9 @@ mod tests {
             let error = parse(text, usual).unwrap_err();
             assert!(error.contains(complaint), "{text}: {error}");
         }
-        for (text, complaint) in [
-            ("idle=0", "from 1 to 10,000"),
-            ("idle=9999,echo=20000", "from 1 to 10,000"),
-            ("broadcast=1,broadcast=2", "one broadcast"),
-        ] {
+        for (text, complaint) in
+            [("idle=0", "from 1 to 10,000"), ("idle=9999,echo=20000", "from 1 to 10,000")]
+        {
             let error = Cast::new("mix", parse(text, usual).unwrap(), 7).unwrap_err();
             assert!(error.contains(complaint), "{text}: {error}");
         }
@@ -364,7 +419,8 @@ mod tests {
         };
         let parts = written(
             "[[part]]\ndoes = 'echo'\nweight = 3\nrate = '5/s'\n\
-             [[part]]\ndoes = 'broadcast'\nweight = 1\npublishers = 9\npath = '/topics/x'\n",
+             [[part]]\ndoes = 'broadcast'\nweight = 1\npublishers = 9\npath = '/topics/x'\n\
+             slow = '10%:1k/s'\n",
         );
         let parts = parts.unwrap();
         assert_eq!(parts[0].role, Role::Echo("5/s".parse().unwrap()));
@@ -372,6 +428,7 @@ mod tests {
             (parts[1].role.publishers(), parts[1].path.as_deref()),
             (Some(9), Some("/topics/x"))
         );
+        assert_eq!((parts[0].slow, parts[1].slow), (None, "10%:1k/s".parse().ok()));
         for text in ["[[part]]\ndoes = 'echo'", "[[part]]\ndoes='x'\nweight=1", "parts = []", "["] {
             let error = written(text).unwrap_err();
             assert!(error.contains("mix.toml: "), "{text}: {error}");

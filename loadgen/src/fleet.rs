@@ -310,6 +310,7 @@ impl<'a> Fleet<'a> {
         variation: Variation,
         trial: &mut Trial,
     ) -> Result<(), Halt> {
+        self.stand.setting.board.clear();
         // Nobody speaks before all listen, or a publication could come too early to be noted.
         let listening = self.tell(&Deed::Listen);
         self.attend(None, |books| books.done() >= listening)?;
@@ -354,12 +355,11 @@ impl<'a> Fleet<'a> {
         let hushed = self.tell(&Deed::Hush);
         let mut drained = self.attend(None, |books| books.done() >= hushed);
         while drained.is_ok() {
-            let published = Arc::new(self.books.trial.traffic.published.clone());
-            let answered = self.tell(&Deed::Inquire(Arc::clone(&published)));
+            let answered = self.tell(&Deed::Inquire);
             drained = self.attend(None, |books| books.done() >= answered);
             let now = self.stand.setting.now();
             if drained.is_ok() && (self.books.missing() == 0 || now >= patience) {
-                let settled = self.tell(&Deed::Settle(published));
+                let settled = self.tell(&Deed::Settle);
                 drained = self.attend(None, |books| books.done() >= settled);
                 break;
             }

@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,8 @@ use corecast::base::Rng;
 use corecast::reactor::fds::{self, Demand, Limit, TooMany};
 
 use crate::args::RunArgs;
-use crate::cast::{self, Cast, Part, Role};
+use crate::cast::Cast;
+use crate::casting;
 use crate::check;
 use crate::host;
 use crate::ports::{Source, Sources};
@@ -143,13 +143,9 @@ impl Plan {
         let seed = args.generator.seed.unwrap_or_else(draw_seed);
         Ok(Self {
             conns,
-            cast: cast(args, conns, seed)?,
+            cast: casting::cast(&args.scenario, conns, seed)?,
             source: args.network.source.clone(),
-            habits: Habits {
-                storm: args.turnover.storm,
-                lifetime: args.turnover.lifetime,
-                reconnect: args.turnover.reconnect,
-            },
+            habits: casting::habits(&args.scenario, &args.turnover),
             arrivals: args.scenario.arrivals,
             heartbeat: args.scenario.heartbeat,
             drivers,
@@ -250,46 +246,12 @@ pub fn files_needed(args: &RunArgs) -> u64 {
     enough
 }
 
-/// Who does what.
-fn cast(args: &RunArgs, conns: u32, seed: u64) -> Result<Cast, Obstacle> {
-    let out_of_range = |flag, allowed| Obstacle::OutOfRange { flag, allowed };
-    let usual = |name: &str| {
-        Ok(match name {
-            "idle" => Role::Idle,
-            "echo" => Role::Echo(args.scenario.rate),
-            "broadcast" => {
-                let publishers = u32::try_from(args.scenario.publishers).unwrap_or(u32::MAX);
-                Role::Broadcast { publishers, rate: args.scenario.publish_rate }
-            }
-            _ => return Err(format!("`{name}` is not idle, echo or broadcast")),
-        })
-    };
-    let scenario = args.scenario.scenario.as_str();
-    let mixed = |flag| move |reason: String| Obstacle::Mixture { flag, reason };
-    let (name, parts) = if let Some(mix) = &args.scenario.mix {
-        ("mix", cast::parse(mix, usual).map_err(mixed("--mix"))?)
-    } else if Path::new(scenario).extension().is_some_and(|it| it == "toml") {
-        ("mix", cast::read(Path::new(scenario), usual).map_err(mixed("--scenario"))?)
-    } else {
-        let role = usual(scenario).map_err(mixed("--scenario"))?;
-        (scenario, vec![Part::all(role)])
-    };
-    let cast = Cast::new(name, parts, seed).map_err(mixed("--mix"))?;
-    if cast.publishers().is_some()
-        && (args.turnover.storm.is_some() || args.turnover.lifetime.is_some())
-    {
-        let reason = "who leaves a broadcast cannot tell what it missed from what was lost";
-        let flag = if args.turnover.storm.is_some() { "--storm" } else { "--lifetime" };
-        return Err(Obstacle::Mixture { flag, reason: reason.to_owned() });
-    }
-    cast.check(conns).map_err(|allowed| out_of_range("--publishers", allowed))?;
-    Ok(cast)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::args;
+    use crate::slow::Slow;
+    use crate::turnover::{Lifetime, Storm};
     use clap::Parser;
 
     const FILES: Limit = Limit { before: 1_024, now: 20_000 };
@@ -338,15 +300,28 @@ mod tests {
         assert!(matches!(plan("--conns 0"), Err(Obstacle::OutOfRange { flag: "--conns", .. })));
         let publishers = plan("--conns 5 --scenario broadcast --publishers 6");
         assert!(matches!(publishers, Err(Obstacle::OutOfRange { flag: "--publishers", .. })));
-        for flags in ["--storm 30%/1s", "--lifetime 1s"] {
-            let broadcast = plan(&format!("--conns 5 --scenario broadcast {flags}"));
-            assert!(matches!(broadcast, Err(Obstacle::Mixture { .. })), "{flags}");
+        for flags in ["--slow 5%:1B/s", "--subs x.toml", "--mix storm=1", "--scenario sleep"] {
+            let plan = plan(&format!("--conns 5 {flags}"));
+            assert!(matches!(plan, Err(Obstacle::Mixture { .. })), "{flags}");
         }
         let one_address = plan("--conns 100k").unwrap().sources("[::1]:80".parse().unwrap());
         assert!(matches!(one_address, Err(Obstacle::Ports { possible: 50_000.., .. })));
         let other_family = plan("--conns 1 --source ::1").unwrap();
         let other_family = other_family.sources("127.0.0.1:80".parse().unwrap());
         assert!(matches!(other_family, Err(Obstacle::OutOfRange { flag: "--source", .. })));
+    }
+
+    #[test]
+    fn a_scenario_has_its_usual_habits_unless_others_are_given() {
+        let habits = |line: &str| plan(&format!("--conns 20 {line}")).unwrap().habits;
+        assert_eq!(habits("--scenario storm").storm, Some(Storm::USUAL));
+        assert_eq!(habits("--scenario storm --storm 5%/1s").storm, "5%/1s".parse().ok());
+        assert_eq!(habits("--scenario churn").lifetime, Some(Lifetime::USUAL));
+        assert!(!habits("--scenario echo").is_restless());
+        let slow = |line: &str| plan(&format!("--conns 20 {line}")).unwrap().cast.slow();
+        assert_eq!(slow("--scenario slow"), Some(Slow::USUAL));
+        assert_eq!(slow("--mix idle=8,slow=2"), Some(Slow::USUAL.all()));
+        assert_eq!(slow("--mix echo=1,broadcast=1 --slow 2%:1k/s"), "2%:1k/s".parse().ok());
     }
 
     #[test]

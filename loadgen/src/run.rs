@@ -25,6 +25,7 @@ use crate::cast::Part;
 use crate::charge::Charges;
 use crate::check;
 use crate::client::Greeting;
+use crate::driver::board::Board;
 use crate::driver::scene::Setting;
 use crate::fleet::{Fleet, Glance, Stand, Trial};
 use crate::host::Machine;
@@ -133,6 +134,7 @@ pub fn conduct(
         server_cores: subject.embedded.as_ref().map(Embedded::cores),
         addresses,
         started,
+        epoch: stand.setting.epoch,
         machine: &machine,
         charges: &charges,
         verdict: &Verdict::new(&plan, &args.measure.slo, &outcome, &charges, &gate),
@@ -235,6 +237,7 @@ pub fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
             limits: ws::Limits { message_bytes_max: PAYLOAD_LEN_MAX, fragments_max: 1_024 },
         },
         press: press(args, plan),
+        board: Board::new(&plan.cast),
         epoch: clock(),
         clock,
     }

@@ -1,8 +1,9 @@
 //! How a publication spreads: when its first recipient had it, half of them, nearly all, and the
 //! last.
 //!
-//! Each driver counts the recipients it holds; the parts are put together when they are told, and a
-//! publication is settled when all recipients have it.
+//! Each driver counts the recipients it holds, and that of the publisher says how many there were
+//! when it was sent. The parts are put together when they are told, and a publication is settled
+//! when all have it who were there.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::latency::Latency;
 use crate::units;
 
 /// How many publications may wait for their last recipient.
-const WAITING_MAX: usize = 1_000;
+const WAITING_MAX: usize = 8_192;
 
 /// The times of one publication are kept to a hundredth.
 const DIGITS: u8 = 2;
@@ -36,14 +37,17 @@ pub struct Recipients {
 }
 
 impl Recipients {
-    fn add(&mut self, spread: &Spread, is_whole: bool) {
+    fn add(&mut self, spread: &Spread) {
+        *(if spread.is_whole() { &mut self.whole } else { &mut self.partial }) += 1;
+        if spread.times.is_empty() {
+            return;
+        }
         let quantile =
             |share| spread.times.value_at_quantile(share).clamp(spread.first_ns, spread.last_ns);
         self.first.record_ns(spread.first_ns);
         self.median.record_ns(quantile(0.5));
         self.p99.record_ns(quantile(0.99));
         self.last.record_ns(spread.last_ns);
-        *(if is_whole { &mut self.whole } else { &mut self.partial }) += 1;
     }
 }
 
@@ -54,39 +58,50 @@ pub struct Spreads(BTreeMap<(u64, u32), Spread>);
 /// How one publication spread so far.
 #[derive(Clone, Debug)]
 struct Spread {
+    /// How many listened when it was sent, once its publisher's driver has told.
+    audience: Option<u64>,
     first_ns: u64,
     last_ns: u64,
     times: Histogram<u32>,
 }
 
 impl Spreads {
+    /// Counts message `seq` of `publisher`, sent when so many listened.
+    pub fn published(&mut self, publisher: u32, seq: u64, audience: u64) {
+        self.entry(publisher, seq).audience = Some(audience);
+    }
+
     /// Counts one recipient of message `seq` of `publisher`, reached after `time`.
     pub fn reached(&mut self, publisher: u32, seq: u64, time: Duration) {
         let ns = units::ns(time);
-        let spread = self.0.entry((seq, publisher)).or_insert_with(Spread::new);
+        let spread = self.entry(publisher, seq);
         spread.first_ns = spread.first_ns.min(ns);
         spread.last_ns = spread.last_ns.max(ns);
         // A histogram that resizes itself takes every value.
         let _ = spread.times.record(ns);
     }
 
-    /// Moves the publications that have reached `recipients`, or all if that is `None`, to
-    /// `settled`.
+    /// Moves the publications that have reached all who listened to `settled`.
     ///
     /// Publications that lost a recipient wait in vain; the oldest of too many count as they are.
-    pub fn settle(&mut self, recipients: Option<u64>, settled: &mut Recipients) {
-        let is_whole =
-            |spread: &Spread| recipients.is_none_or(|recipients| spread.times.len() >= recipients);
+    pub fn settle(&mut self, settled: &mut Recipients) {
         self.0.retain(|_, spread| {
-            let is_whole = is_whole(spread);
+            let is_whole = spread.is_whole();
             if is_whole {
-                settled.add(spread, recipients.is_some());
+                settled.add(spread);
             }
             !is_whole
         });
         while self.0.len() > WAITING_MAX {
             let Some((_, spread)) = self.0.pop_first() else { return };
-            settled.add(&spread, false);
+            settled.add(&spread);
+        }
+    }
+
+    /// Moves all publications to `settled`, as they are.
+    pub fn settle_all(&mut self, settled: &mut Recipients) {
+        for spread in std::mem::take(&mut self.0).values() {
+            settled.add(spread);
         }
     }
 
@@ -94,17 +109,26 @@ impl Spreads {
     pub fn merge(&mut self, other: &Self) {
         for (publication, part) in &other.0 {
             let spread = self.0.entry(*publication).or_insert_with(Spread::new);
+            spread.audience = spread.audience.or(part.audience);
             spread.first_ns = spread.first_ns.min(part.first_ns);
             spread.last_ns = spread.last_ns.max(part.last_ns);
             let _ = spread.times.add(&part.times);
         }
     }
+
+    fn entry(&mut self, publisher: u32, seq: u64) -> &mut Spread {
+        self.0.entry((seq, publisher)).or_insert_with(Spread::new)
+    }
 }
 
 impl Spread {
+    fn is_whole(&self) -> bool {
+        self.audience.is_some_and(|audience| self.times.len() >= audience)
+    }
+
     fn new() -> Self {
         let times = Histogram::new(DIGITS).expect("two significant digits are within 0 to 5");
-        Self { first_ns: u64::MAX, last_ns: 0, times }
+        Self { audience: None, first_ns: u64::MAX, last_ns: 0, times }
     }
 }
 
@@ -119,15 +143,18 @@ mod tests {
         here.reached(0, 7, Duration::from_nanos(10));
         there.reached(0, 7, Duration::from_nanos(99));
         there.reached(0, 8, Duration::from_nanos(5));
+        there.published(0, 7, 3);
+        there.published(0, 8, 3);
+        there.published(0, 9, 3);
         here.merge(&there);
         let mut settled = Recipients::default();
-        here.settle(Some(3), &mut settled);
+        here.settle(&mut settled);
         let ends = |settled: &Recipients| (settled.first.quantile(1.0), settled.last.quantile(1.0));
         assert_eq!(ends(&settled), (Some(10), Some(99)));
         assert_eq!(settled.median.quantile(0.5), Some(30));
-        here.settle(None, &mut settled);
+        here.settle_all(&mut settled);
         assert_eq!((settled.first.quantile(0.0), settled.last.quantile(0.0)), (Some(5), Some(5)));
-        assert_eq!((settled.whole, settled.partial), (1, 1));
+        assert_eq!((settled.whole, settled.partial), (1, 2), "one reached nobody");
     }
 
     #[test]
@@ -137,7 +164,7 @@ mod tests {
             spreads.reached(0, seq, Duration::from_nanos(seq));
         }
         let mut settled = Recipients::default();
-        spreads.settle(Some(2), &mut settled);
+        spreads.settle(&mut settled);
         assert_eq!(settled.last.quantile(1.0), Some(4), "the five oldest are settled");
         assert_eq!((spreads.0.len(), settled.partial), (WAITING_MAX, 5));
     }

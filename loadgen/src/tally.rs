@@ -1,11 +1,10 @@
 //! What a driver counted since it last told: merged by the conductor, thrown away by the driver.
 
-use std::collections::BTreeMap;
-
 use crate::accounting::Accounting;
 use crate::audit::Audit;
 use crate::latency::Latency;
 use crate::spread::Spreads;
+use crate::turnover::Squall;
 
 /// Everything that is counted and timed, over some span of a run.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +19,10 @@ pub struct Tally {
     pub lag: Latency,
     /// Connects begun anew on another port because theirs was taken.
     pub ports_taken: u64,
+    /// Connections that were there at the beginning of a trial to read slowly.
+    pub slow_readers: u64,
+    /// What a storm did.
+    pub squall: Squall,
 }
 
 impl Tally {
@@ -30,6 +33,8 @@ impl Tally {
         self.traffic.merge(&other.traffic);
         self.lag.merge(&other.lag);
         self.ports_taken += other.ports_taken;
+        self.slow_readers += other.slow_readers;
+        self.squall.merge(&other.squall);
     }
 }
 
@@ -67,10 +72,12 @@ pub struct Traffic {
     pub pongs: u64,
     /// Messages sent.
     pub sent: u64,
-    /// Of these, how many each publisher of a broadcast sent.
-    pub published: BTreeMap<u32, u64>,
     /// What became of the messages that came.
     pub audit: Audit,
+    /// The same of those that came to slow readers, which nobody waits for.
+    pub slow: Audit,
+    /// Publications that subscribers did not get because they had left by plan.
+    pub away: u64,
     /// Messages that should have come, of those that have been settled.
     pub expected: u64,
     /// How long echoes took.
@@ -83,6 +90,8 @@ pub struct Traffic {
     pub pings_sent: u64,
     /// The pongs to them.
     pub pongs_heard: u64,
+    /// Those of our pings that waited for their pong when their connection left by plan.
+    pub pings_excused: u64,
     /// How much later than intended messages were sent.
     pub slip: Latency,
     /// When publications reached their subscribers.
@@ -94,16 +103,16 @@ impl Traffic {
         self.pings += other.pings;
         self.pongs += other.pongs;
         self.sent += other.sent;
-        for (publisher, sent) in &other.published {
-            *self.published.entry(*publisher).or_default() += sent;
-        }
         self.audit += other.audit;
+        self.slow += other.slow;
+        self.away += other.away;
         self.expected += other.expected;
         self.echo.merge(&other.echo);
         self.deliver.merge(&other.deliver);
         self.ping.merge(&other.ping);
         self.pings_sent += other.pings_sent;
         self.pongs_heard += other.pongs_heard;
+        self.pings_excused += other.pings_excused;
         self.slip.merge(&other.slip);
         self.spreads.merge(&other.spreads);
     }

@@ -11,7 +11,7 @@
 //! an argument, and chance follows from the seed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -37,6 +37,17 @@ pub struct Storm {
     wait: Duration,
 }
 
+impl Storm {
+    /// The usual one: 30 % within 10 s.
+    pub const USUAL: Self = Self { percent: 30.0, wait: Duration::from_secs(10) };
+}
+
+impl fmt::Display for Storm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%/{:?}", self.percent, self.wait)
+    }
+}
+
 impl FromStr for Storm {
     type Err = String;
 
@@ -58,6 +69,20 @@ pub enum Lifetime {
     Fixed(Duration),
     /// At random with this mean, whatever its age.
     Exponential(Duration),
+}
+
+impl Lifetime {
+    /// The usual one: ten minutes, whatever its age.
+    pub const USUAL: Self = Self::Exponential(Duration::from_secs(600));
+}
+
+impl fmt::Display for Lifetime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(time) => write!(f, "{time:?}"),
+            Self::Exponential(mean) => write!(f, "exp:{mean:?}"),
+        }
+    }
 }
 
 impl FromStr for Lifetime {
@@ -127,10 +152,42 @@ impl Habits {
     }
 }
 
+/// What a storm did, as far as it has.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Squall {
+    /// When it struck, unless it has not.
+    pub struck: Option<Instant>,
+    /// Connections that vanished.
+    pub vanished: u64,
+    /// Those of them that are open again.
+    pub back: u64,
+    /// When the last of these was.
+    pub last_back: Option<Instant>,
+}
+
+impl Squall {
+    /// Adds what it did to other connections.
+    pub fn merge(&mut self, other: &Self) {
+        self.struck = self.struck.into_iter().chain(other.struck).min();
+        self.vanished += other.vanished;
+        self.back += other.back;
+        self.last_back = self.last_back.max(other.last_back);
+    }
+
+    /// How long it took until all who had vanished were open again, if they are.
+    pub fn recovery(&self) -> Option<Duration> {
+        let took = self.last_back?.saturating_duration_since(self.struck?);
+        (self.back == self.vanished).then_some(took)
+    }
+}
+
 /// The comings and goings of one driver's connections in a trial.
 #[derive(Debug)]
 pub struct Turnover {
     habits: Habits,
+    squall: Squall,
+    /// Who has vanished in the storm and is not back.
+    vanished: BTreeSet<u32>,
     rng: Rng,
     /// When the storm strikes, until it has.
     strike: Option<Instant>,
@@ -151,6 +208,8 @@ impl Turnover {
         let third = end.saturating_duration_since(timed_from) / 3;
         Self {
             habits,
+            squall: Squall::default(),
+            vanished: BTreeSet::new(),
             rng,
             strike: habits.storm.map(|_| timed_from + third),
             end,
@@ -182,13 +241,20 @@ impl Turnover {
         if let Some(storm) = self.habits.storm
             && self.strike.take_if(|strike| *strike <= now).is_some()
         {
+            self.squall.struck = Some(now);
             leaving.extend(victims(open(), storm.percent, &mut self.rng));
         }
         leaving
     }
 
     /// Connection `number` has left by plan. Returns whether it comes back.
+    ///
+    /// Who leaves at the moment at which the storm strikes is taken by it.
     pub fn left(&mut self, number: u32, now: Instant) -> bool {
+        if self.squall.struck == Some(now) {
+            self.squall.vanished += 1;
+            self.vanished.insert(number);
+        }
         let Some(wait) = self.habits.wait(0, &mut self.rng) else { return false };
         self.failures.insert(number, 0);
         self.away.push(Reverse((now + wait, number)));
@@ -202,9 +268,18 @@ impl Turnover {
         Some(Attempt { number, intended })
     }
 
-    /// Connection `number` is open.
-    pub fn opened(&mut self, number: u32) {
+    /// Connection `number` is open at `now`.
+    pub fn opened(&mut self, number: u32, now: Instant) {
         self.failures.remove(&number);
+        if self.vanished.remove(&number) {
+            self.squall.back += 1;
+            self.squall.last_back = Some(now);
+        }
+    }
+
+    /// What the storm has done so far.
+    pub fn squall(&self) -> Squall {
+        self.squall
     }
 
     /// Connection `number` has failed to open. Returns whether it was to come back, and then will
@@ -272,6 +347,10 @@ mod tests {
         }
         assert_eq!("exp:10s".parse(), Ok(Lifetime::Exponential(10 * SECOND)));
         assert_eq!("10s".parse(), Ok(Lifetime::Fixed(10 * SECOND)));
+        assert_eq!(
+            (storm.to_string(), Lifetime::USUAL.to_string()),
+            ("2.5%/10s".to_owned(), "exp:600s".to_owned())
+        );
         for text in ["0s", "exp:", "exp:0s", "long"] {
             assert!(text.parse::<Lifetime>().is_err(), "{text}");
         }
@@ -315,10 +394,29 @@ mod tests {
         assert!(turnover.failed(7, now + 6 * SECOND));
         assert_eq!(turnover.deadline(), Some(now + 10 * SECOND).min(turnover.strike));
         assert_eq!(turnover.returning(now + 11 * SECOND).unwrap().number, 7);
-        turnover.opened(7);
+        turnover.opened(7, now);
         assert!(!turnover.failed(7, now), "it is like the others again");
         assert!(turnover.left(9, now));
         assert_eq!(turnover.into_away().collect::<Vec<_>>(), [9]);
+    }
+
+    #[test]
+    fn a_storm_is_over_when_all_it_took_are_back() {
+        let (mut turnover, start) = turnover(Some("30%/5s"), Reconnect::Fixed);
+        let strike = start + 10 * SECOND;
+        assert!(turnover.left(1, start), "before the storm");
+        turnover.leaving(strike, || keys(10));
+        assert!(turnover.left(2, strike) && turnover.left(3, strike));
+        turnover.opened(1, strike + SECOND);
+        turnover.opened(2, strike + 2 * SECOND);
+        let mut squall = turnover.squall();
+        assert_eq!((squall.vanished, squall.back, squall.recovery()), (2, 1, None));
+        turnover.opened(3, strike + 7 * SECOND);
+        squall = turnover.squall();
+        assert_eq!(squall.recovery(), Some(7 * SECOND));
+        let elsewhere = Squall { vanished: 1, struck: Some(strike + SECOND), ..Squall::default() };
+        squall.merge(&elsewhere);
+        assert_eq!((squall.struck, squall.recovery()), (Some(strike), None));
     }
 
     #[test]

@@ -7,21 +7,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{Running, address, answering, echo, is_gone, loadgen, run, server};
-
-/// What must be true of every run that came to its end.
-fn is_sound(json: &Value) {
-    assert_eq!(json["schema"], "loadgen/1");
-    let accounting = &json["accounting"];
-    let sum = |classes: &Value| -> u64 {
-        classes.as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum()
-    };
-    let number = |name: &str| accounting[name].as_u64().unwrap();
-    assert_eq!(accounting["balanced"], true);
-    assert_eq!(number("attempted"), number("opened") + sum(&accounting["failed"]));
-    assert_eq!(number("opened"), sum(&accounting["closed"]));
-    assert_eq!(number("pending"), 0);
-}
+use support::{Running, address, answering, echo, is_gone, is_sound, loadgen, run, server};
 
 #[test]
 fn idle_connections_are_held_over_tls_and_plain() {

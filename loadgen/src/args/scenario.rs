@@ -1,10 +1,12 @@
 //! What connections do once they are open.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
 use crate::schedule::Arrivals;
+use crate::slow::Slow;
 use crate::stamp::Press;
 use crate::turnover::{Lifetime, Reconnect, Storm};
 use crate::units::{Rate, parse_bytes, parse_count, parse_duration};
@@ -21,11 +23,13 @@ const HEARTBEAT_MIN: Duration = Duration::from_millis(10);
 pub struct ScenarioArgs {
     /// What the connections do during the hold: idle (answer the server's heartbeats), echo (send
     /// messages that the server sends back), broadcast (publish to a topic that all subscribe to),
-    /// or a file of TOML with a mixture of them
-    #[arg(long, value_name = "idle|echo|broadcast|FILE.toml", default_value = "idle")]
+    /// slow (echo, of which --slow reads slowly), storm and churn (idle, with --storm or
+    /// --lifetime), or a file of TOML with a mixture of idle, echo, broadcast and slow
+    #[arg(long, value_name = "idle|echo|broadcast|slow|storm|churn|FILE.toml")]
+    #[arg(default_value = "idle")]
     pub scenario: String,
 
-    /// A mixture of scenarios by weight, such as idle=80,echo=20
+    /// A mixture of scenarios by weight, such as idle=80,echo=15,slow=5
     #[arg(long, value_name = "NAME=WEIGHT,..", conflicts_with = "scenario")]
     pub mix: Option<String>,
 
@@ -49,6 +53,17 @@ pub struct ScenarioArgs {
     #[arg(long, value_name = "RATE", default_value = "10/s")]
     pub publish_rate: Rate,
 
+    /// broadcast: topics that the subscribers share out by weight, as a file of TOML with tables
+    /// [[topic]] that have name, weight and perhaps publishers
+    #[allow(clippy::doc_markdown)] // the help of a command line has no backticks
+    #[arg(long, value_name = "FILE.toml")]
+    pub subs: Option<PathBuf>,
+
+    /// This share of the connections that get messages reads so slowly, such as 5%:256B/s. They
+    /// are not timed, and that the server closes them is counted and no fault
+    #[arg(long, value_name = "SHARE%:BYTES/s")]
+    pub slow: Option<Slow>,
+
     /// Bytes of a message, from 40 (what its stamp takes) to 1 MiB
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = parse_payload)]
     pub payload: usize,
@@ -58,14 +73,14 @@ pub struct ScenarioArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Scenario")]
 pub struct TurnoverArgs {
-    /// This share of the connections vanishes at once when a third of the hold is over, and has
-    /// this time to come back, such as 30%/10s
-    #[arg(long, value_name = "SHARE%/TIME", conflicts_with = "heartbeat")]
+    /// This share of the connections that do not publish vanishes at once when a third of the hold
+    /// is over, and has this time to come back, such as 30%/10s
+    #[arg(long, value_name = "SHARE%/TIME")]
     pub storm: Option<Storm>,
 
-    /// Each connection ends after this time, or after a random one with this mean (exp:TIME), and
-    /// comes back within a second (of the storm's time, if there is one)
-    #[arg(long, value_name = "[exp:]TIME", conflicts_with = "heartbeat")]
+    /// Each connection that does not publish ends after this time, or after a random one with this
+    /// mean (exp:TIME), and comes back within a second (of the storm's time, if there is one)
+    #[arg(long, value_name = "[exp:]TIME")]
     pub lifetime: Option<Lifetime>,
 
     /// How those come back that a storm or their lifetime took away

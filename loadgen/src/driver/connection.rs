@@ -14,6 +14,7 @@ use crate::accounting::{Closure, Failure};
 use crate::client::{Client, Event, Opened};
 use crate::latency::Latency;
 use crate::ramp::Attempt;
+use crate::slow::Flow;
 use crate::tally::Phases;
 
 /// How much may wait for a server that does not read.
@@ -32,6 +33,8 @@ pub struct Connection<S> {
     unsent: Box<[u8]>,
     /// Its number in the run.
     number: u32,
+    /// Pings of ours that wait for their pong.
+    pings_unanswered: u32,
 }
 
 /// How far a connection has come. Once it is open it owns nothing here: what very many of them
@@ -62,6 +65,8 @@ pub enum Standing {
     Quiet,
     /// There may be more to read.
     Busy,
+    /// It reads slowly, and may go on then.
+    Slow(Instant),
     /// It is no more.
     Ended(Ending),
 }
@@ -95,7 +100,8 @@ impl<S: Read + Write> Connection<S> {
     pub fn new(stream: S, number: u32, client: Client, attempt: Attempt, now: Instant) -> Self {
         let opening = Box::new(Opening { attempt, is_connected: false, mark: now });
         let progress = Progress::Opening(opening);
-        Self { stream, client, progress, talk: None, unsent: Box::default(), number }
+        let unsent = Box::default();
+        Self { stream, client, progress, talk: None, unsent, number, pings_unanswered: 0 }
     }
 
     /// The number it has in the run.
@@ -121,12 +127,18 @@ impl<S: Read + Write> Connection<S> {
         self.talk.as_deref()
     }
 
+    /// Pings of a trial that wait for their pong.
+    pub fn pings_unanswered(&self) -> u32 {
+        self.pings_unanswered
+    }
+
     /// Enters a trial, and takes part in its talk.
     pub fn enter_trial(&mut self, talk: Option<Talk>) {
         debug_assert!(self.is_open(), "an attempt has no part in a trial");
         // A server that greets has done so by now.
         self.progress = Progress::Settled;
         self.talk = talk.map(Box::new);
+        self.pings_unanswered = 0;
     }
 
     /// The trial is over.
@@ -157,6 +169,7 @@ impl<S: Read + Write> Connection<S> {
         let sent_ns = scene.setting.ns(scene.setting.now()).to_le_bytes();
         let intended_ns = scene.setting.ns(intended).to_le_bytes();
         scene.tally.traffic.pings_sent += 1;
+        self.pings_unanswered += 1;
         let said = self.client.ping(&[intended_ns, sent_ns].concat(), &mut scene.desk.pen);
         let said = said.map_err(|trouble| self.ending(trouble));
         let standing = said.and_then(|()| self.flush(scene));
@@ -212,9 +225,15 @@ impl<S: Read + Write> Connection<S> {
         scene: &mut Scene<'_>,
     ) -> Result<Standing, Ending> {
         for _ in 0..READS_PER_TURN_MAX {
+            let allowed = match self.ask_valve(scene) {
+                Flow::Bytes(allowed) => allowed,
+                Flow::Until(due) => return Ok(Standing::Slow(due)),
+                Flow::Awaited => return Ok(Standing::Quiet),
+            };
             let kept = self.client.restore(scratch);
             let (_, room) = scratch.split_at_mut(kept);
-            let room_len = room.len();
+            let room_len = allowed.min(room.len());
+            let (room, _) = room.split_at_mut(room_len);
             let read = match self.stream.read(room) {
                 Ok(0) => return Err(self.ending(EndOfStream)),
                 Ok(len) => len,
@@ -223,12 +242,23 @@ impl<S: Read + Write> Connection<S> {
             };
             let (arrived, _) = scratch.split_at_mut(kept + read);
             self.understand(&mut Input::new(arrived), scene)?;
+            if let Some(valve) = self.talk.as_mut().and_then(|talk| talk.valve()) {
+                valve.passed(read, scene.setting.now());
+            }
             // A short read has emptied the socket, unless the end lies behind the bytes.
             if read == 0 || (read < room_len && !readiness.is_ended()) {
                 return Ok(Standing::Quiet);
             }
         }
         Ok(Standing::Busy)
+    }
+
+    /// How much may be read: everything, unless it reads slowly.
+    fn ask_valve(&mut self, scene: &Scene<'_>) -> Flow {
+        match self.talk.as_mut().and_then(|talk| talk.valve()) {
+            None => Flow::Bytes(usize::MAX),
+            Some(valve) => valve.ask(scene.setting.now()),
+        }
     }
 
     fn understand(&mut self, input: &mut Input<'_>, scene: &mut Scene<'_>) -> Result<(), Ending> {
@@ -254,7 +284,7 @@ impl<S: Read + Write> Connection<S> {
                     scene.tally.traffic.pings += 1;
                     scene.tally.traffic.pongs += 1;
                 }
-                Some(Event::Pong(payload)) => hear_pong(&payload, scene),
+                Some(Event::Pong(payload)) => self.hear_pong(&payload, scene),
                 Some(Event::Message(payload)) => self.hear(&payload, scene),
                 Some(Event::Closed(code)) => {
                     self.flush(scene)?;
@@ -284,6 +314,20 @@ impl<S: Read + Write> Connection<S> {
         }
     }
 
+    /// Times a pong, if it answers a ping of ours.
+    fn hear_pong(&mut self, payload: &[u8], scene: &mut Scene<'_>) {
+        let (&[intended, sent], &[]) = payload.as_chunks() else { return };
+        let (intended_ns, sent_ns) = (u64::from_le_bytes(intended), u64::from_le_bytes(sent));
+        let traffic = &mut scene.tally.traffic;
+        traffic.pongs_heard += 1;
+        self.pings_unanswered = self.pings_unanswered.saturating_sub(1);
+        if intended_ns >= scene.setting.ns(scene.timed_from) {
+            let now = scene.setting.now();
+            traffic.ping.corrected.record(scene.setting.since(intended_ns, now));
+            traffic.ping.uncorrected.record(scene.setting.since(sent_ns, now));
+        }
+    }
+
     /// Ends a phase of the opening.
     fn pass(&mut self, phase: fn(&mut Phases) -> &mut Latency, scene: &mut Scene<'_>) {
         if let Progress::Opening(opening) = &mut self.progress {
@@ -310,19 +354,6 @@ impl<S: Read + Write> Connection<S> {
 
     fn ending<T: Into<Failure> + Into<Closure>>(&self, cause: T) -> Ending {
         if self.is_open() { Ending::Closed(cause.into()) } else { Ending::Failed(cause.into()) }
-    }
-}
-
-/// Times a pong, if it answers a ping of ours.
-fn hear_pong(payload: &[u8], scene: &mut Scene<'_>) {
-    let (&[intended, sent], &[]) = payload.as_chunks() else { return };
-    let (intended_ns, sent_ns) = (u64::from_le_bytes(intended), u64::from_le_bytes(sent));
-    let traffic = &mut scene.tally.traffic;
-    traffic.pongs_heard += 1;
-    if intended_ns >= scene.setting.ns(scene.timed_from) {
-        let now = scene.setting.now();
-        traffic.ping.corrected.record(scene.setting.since(intended_ns, now));
-        traffic.ping.uncorrected.record(scene.setting.since(sent_ns, now));
     }
 }
 

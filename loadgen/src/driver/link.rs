@@ -3,16 +3,11 @@
 //! Every command has a number, and every report says up to which number all has been done: so a
 //! report that was under way when a command was given is never taken for its answer.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::tally::Tally;
 use crate::turnover::Habits;
 use crate::units::Rate;
-
-/// How many messages each publisher of a broadcast has sent.
-pub type Published = BTreeMap<u32, u64>;
 
 /// What a driver counts at a time belongs to one of these.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -57,10 +52,10 @@ pub enum Deed {
     },
     /// The hold ends. Done when all that was due before has been sent.
     Hush,
-    /// Tell how many messages have not come, of those that each publisher sent.
-    Inquire(Arc<Published>),
+    /// Tell how many messages have not come. All have been sent.
+    Inquire,
     /// What has not come by now is lost, and the trial has ended.
-    Settle(Arc<Published>),
+    Settle,
     /// Close everything and end.
     Quit,
 }

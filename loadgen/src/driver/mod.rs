@@ -9,7 +9,9 @@
 //!
 //! Invariant: every attempt is in the slab until it has been counted as failed or closed.
 
+pub mod board;
 pub mod connection;
+mod departed;
 pub mod link;
 mod orders;
 pub mod scene;
@@ -17,7 +19,8 @@ pub mod talk;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::io::{Error, Read, Write};
 use std::mem;
 use std::net::SocketAddr;
@@ -28,7 +31,8 @@ use std::time::{Duration, Instant};
 use corecast::base::{Handler, Key, Origin, Readiness, Request, Slab};
 
 use self::connection::{Connection, Ending, Standing};
-use self::link::{Command, Published, Report, Stage};
+use self::departed::Departed;
+use self::link::{Command, Report, Stage};
 use self::orders::Task;
 use self::scene::{Desk, Scene, Setting};
 use self::talk::Talk;
@@ -43,6 +47,10 @@ use crate::turnover::Turnover;
 
 /// How often a driver asks itself how late it is.
 const PULSE: Duration = Duration::from_millis(20);
+
+/// What is known of one that was not read to the end: there may be more, and the end behind it,
+/// which no edge would tell again.
+const TO_THE_END: Readiness = Readiness::ENDED;
 
 /// How often it tells what it counted.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
@@ -66,31 +74,6 @@ pub struct Part {
     pub reports: Sender<Report>,
 }
 
-/// What should have come to connections that ended within a trial.
-#[derive(Debug, Default)]
-struct Departed {
-    /// To those of echoes.
-    expected: u64,
-    /// How many there were that others publish to: what those have sent is known at the end.
-    listeners: u64,
-}
-
-impl Departed {
-    /// Counts one that left by plan: what was on its way is not lost.
-    fn excuse(&mut self, talk: &Talk) {
-        let account = talk.account(&Published::new());
-        self.expected += account.expected - account.missing;
-    }
-
-    fn add(&mut self, talk: &Talk) {
-        if talk.is_broadcast() {
-            self.listeners += 1;
-        } else {
-            self.expected += talk.account(&Published::new()).expected;
-        }
-    }
-}
-
 /// The connections of one thread.
 pub struct Driver<S> {
     part: Part,
@@ -103,13 +86,16 @@ pub struct Driver<S> {
     attempt: Option<Attempt>,
     /// Connections that have more to read.
     busy: Vec<Key>,
+    /// Connections that read slowly, by when they may go on.
+    slow: BinaryHeap<Reverse<(Instant, Key)>>,
     /// The messages of a trial, once it has begun: a schedule for each part of the cast.
     schedules: Vec<Schedule>,
     /// The pings of a trial.
     heartbeats: Option<Schedule>,
-    /// How many there were, and how many were answered.
+    /// How many there were, how many were answered, and how many nobody waits for any more.
     pings_sent: u64,
     pongs_heard: u64,
+    pings_excused: u64,
     departed: Departed,
     /// Who leaves and comes back in a trial.
     turnover: Option<Turnover>,
@@ -140,10 +126,12 @@ impl<S: Read + Write> Driver<S> {
             opening: VecDeque::new(),
             attempt: None,
             busy: Vec::new(),
+            slow: BinaryHeap::new(),
             schedules: Vec::new(),
             heartbeats: None,
             pings_sent: 0,
             pongs_heard: 0,
+            pings_excused: 0,
             departed: Departed::default(),
             turnover: None,
             stage: Stage::Between,
@@ -180,7 +168,8 @@ impl<S: Read + Write> Driver<S> {
         let has_opened = connection.is_open() && !was_open;
         if has_opened {
             let number = connection.number() / part.plan.drivers;
-            self.turnover.iter_mut().for_each(|turnover| turnover.opened(number));
+            let now = part.setting.now();
+            self.turnover.iter_mut().for_each(|turnover| turnover.opened(number, now));
             self.ramp.succeeded();
             self.open += 1;
             self.tally.accounting.opened += 1;
@@ -188,6 +177,7 @@ impl<S: Read + Write> Driver<S> {
         match standing {
             Standing::Quiet => {}
             Standing::Busy => self.busy.push(key),
+            Standing::Slow(until) => self.slow.push(Reverse((until, key))),
             Standing::Ended(ending) => self.end(key, ending),
         }
         if has_opened {
@@ -203,13 +193,8 @@ impl<S: Read + Write> Driver<S> {
             (Ending::Failed(failure), Some(attempt)) => self.fail(attempt, failure),
             (Ending::Closed(closure), _) => {
                 self.open -= 1;
-                self.tally.accounting.close(closure);
                 let is_planned = closure == Closure::Planned;
-                match connection.talk() {
-                    Some(talk) if is_planned => self.departed.excuse(talk),
-                    Some(talk) => self.departed.add(talk),
-                    None => {}
-                }
+                self.depart(&connection, closure);
                 let number = connection.number() / self.part.plan.drivers;
                 let turnover = self.turnover.as_mut().filter(|_| is_planned);
                 if !turnover.is_some_and(|turnover| turnover.left(number, self.now)) {
@@ -218,6 +203,26 @@ impl<S: Read + Write> Driver<S> {
             }
             (Ending::Failed(_), None) => unreachable!("what is not open is an attempt"),
         }
+    }
+
+    /// Counts how a connection ended that was open, and what it was owed.
+    fn depart(&mut self, connection: &Connection<S>, closure: Closure) {
+        let Self { part, departed, tally, .. } = self;
+        let (board, traffic) = (&part.setting.board, &mut tally.traffic);
+        let is_planned = closure == Closure::Planned;
+        if is_planned {
+            let pings = u64::from(connection.pings_unanswered());
+            self.pings_excused += pings;
+            traffic.pings_excused += pings;
+        }
+        let Some(talk) = connection.talk() else { return tally.accounting.close(closure) };
+        talk.audience().into_iter().for_each(|part| board.left(part));
+        if is_planned {
+            departed.excuse(connection.number(), talk, traffic);
+        } else {
+            departed.abandon(talk, board, traffic);
+        }
+        tally.accounting.close(if talk.is_slow() { closure.of_slow() } else { closure });
     }
 
     fn fail(&mut self, attempt: Attempt, failure: Failure) {
@@ -241,7 +246,12 @@ impl<S: Read + Write> Driver<S> {
     /// Goes on with connections that had more to read than a turn allows.
     fn resume(&mut self) {
         for key in mem::take(&mut self.busy) {
-            self.tend(key, Readiness::READABLE);
+            self.tend(key, TO_THE_END);
+        }
+        while self.slow.peek().is_some_and(|Reverse((due, _))| *due <= self.now) {
+            if let Some(Reverse((_, key))) = self.slow.pop() {
+                self.tend(key, TO_THE_END);
+            }
         }
     }
 
@@ -264,7 +274,8 @@ impl<S: Read + Write> Driver<S> {
     fn turn_over(&mut self, now: Instant) {
         let Self { turnover: Some(turnover), connections, .. } = self else { return };
         let open = || {
-            let open = connections.iter().filter(|(_, connection)| connection.is_open());
+            let may_leave = |it: &Connection<S>| !it.talk().is_some_and(Talk::publishes);
+            let open = connections.iter().filter(|(_, it)| it.is_open() && may_leave(it));
             open.map(|(key, _)| key).collect()
         };
         for key in turnover.leaving(now, open) {
@@ -398,7 +409,8 @@ impl<S: Read + Write> Handler for Driver<S> {
         let opening = self.opening.front().map(|(due, _)| *due);
         let always = self.pulse_due.min(self.report_due);
         let turnover = self.turnover.as_ref().and_then(Turnover::deadline);
-        let others = [opening, turnover, self.message_due(), self.ramp.deadline()];
+        let slow = self.slow.peek().map(|Reverse((due, _))| *due);
+        let others = [opening, turnover, slow, self.message_due(), self.ramp.deadline()];
         others.into_iter().flatten().chain([always]).min()
     }
 

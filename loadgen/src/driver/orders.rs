@@ -1,17 +1,18 @@
 //! What a driver does when it is told to, and how it knows that it has.
 
 use std::io::{Read, Write};
+use std::mem;
 use std::time::{Duration, Instant};
 
 use corecast::base::{Key, Rng};
 
 use super::connection::{Connection, Ending};
-use super::link::{Command, Deed, Published, Report, Stage, Variation};
-use super::talk::{Account, Senders, Talk};
-use super::{Departed, Driver, REPORT_INTERVAL};
+use super::link::{Command, Deed, Report, Stage, Variation};
+use super::talk::{Account, Talk};
+use super::{Driver, Part, REPORT_INTERVAL};
 use crate::accounting::{Closure, Failure};
-use crate::cast::Cast;
 use crate::schedule::{Arrivals, Schedule};
+use crate::tally::Tally;
 use crate::turnover::{Habits, Turnover};
 use crate::units::Rate;
 
@@ -46,11 +47,10 @@ impl<S: Read + Write> Driver<S> {
                     self.task = Task::Hush;
                     self.stay();
                 }
-                Deed::Inquire(published) => {
-                    let unanswered = self.pings_unanswered();
-                    self.missing = self.account(&published).missing + unanswered;
+                Deed::Inquire => {
+                    self.missing = self.account().missing + self.pings_unanswered();
                 }
-                Deed::Settle(published) => self.settle(&published),
+                Deed::Settle => self.settle(),
                 Deed::Quit => self.quit(),
             }
             self.look_back();
@@ -88,7 +88,7 @@ impl<S: Read + Write> Driver<S> {
         let report = Report {
             driver: self.part.number,
             stage: self.stage,
-            tally: std::mem::take(&mut self.tally),
+            tally: mem::take(&mut self.tally),
             open: self.open,
             pending: self.connections.len() as u64 - self.open,
             missing: self.missing,
@@ -118,10 +118,10 @@ impl<S: Read + Write> Driver<S> {
     /// Lets every open connection take part in the talk of a trial.
     fn listen(&mut self) {
         self.stage = Stage::Warmup;
-        (self.pings_sent, self.pongs_heard) = (0, 0);
+        (self.pings_sent, self.pongs_heard, self.pings_excused) = (0, 0, 0);
         for key in self.connections.keys() {
             if let Some(connection) = self.connections.get_mut(key).filter(|it| it.is_open()) {
-                connection.enter_trial(talk(&self.part.plan.cast, connection.number()));
+                enter_trial(&self.part, connection, &mut self.tally);
             }
         }
     }
@@ -130,14 +130,21 @@ impl<S: Read + Write> Driver<S> {
     pub(super) fn rejoin(&mut self, key: Key) {
         let is_on = matches!(self.stage, Stage::Warmup | Stage::Hold);
         let Some(connection) = self.connections.get_mut(key).filter(|_| is_on) else { return };
-        let (number, now) = (connection.number(), self.now);
-        connection.enter_trial(talk(&self.part.plan.cast, number));
-        let speaks = connection.talk().is_some_and(Talk::speaks);
+        // The loop's own reading is from before the wait, and nobody is to be late from the start.
+        let (number, now) = (connection.number(), self.part.setting.now());
+        enter_trial(&self.part, connection, &mut self.tally);
+        let (speaks, may_leave) = manners(connection.talk());
+        if let Some(talk) = connection.talk() {
+            self.departed.welcome(number, talk, &mut self.tally.traffic);
+        }
         let part = self.part.plan.cast.place(number).index;
         if let Some(schedule) = self.schedules.get_mut(part).filter(|_| speaks) {
             schedule.enter(key, now);
         }
-        if let Some(turnover) = &mut self.turnover {
+        if let Some(heartbeats) = &mut self.heartbeats {
+            heartbeats.enter(key, now);
+        }
+        if let Some(turnover) = self.turnover.as_mut().filter(|_| may_leave) {
             turnover.begin(key, now);
         }
     }
@@ -161,14 +168,14 @@ impl<S: Read + Write> Driver<S> {
             .map(|habits| Turnover::new(habits, self.timed_from, until, Rng::new(rng.next_u64())));
         for (key, connection) in self.connections.iter().filter(|(_, it)| it.is_open()) {
             let place = plan.cast.place(connection.number());
-            let speaks = connection.talk().is_some_and(Talk::speaks);
+            let (speaks, may_leave) = manners(connection.talk());
             if let Some(schedule) = schedules.get_mut(place.index).filter(|_| speaks) {
                 schedule.enter(key, from);
             }
             if let Some(heartbeats) = &mut heartbeats {
                 heartbeats.enter(key, from);
             }
-            if let Some(turnover) = &mut turnover {
+            if let Some(turnover) = turnover.as_mut().filter(|_| may_leave) {
                 turnover.begin(key, from);
             }
         }
@@ -178,28 +185,30 @@ impl<S: Read + Write> Driver<S> {
     }
 
     /// What should have come to all connections that are left.
-    fn account(&self, published: &Published) -> Account {
+    fn account(&self) -> Account {
         let talks = self.connections.iter().filter_map(|(_, connection)| connection.talk());
         talks.fold(Account::default(), |sum, talk| {
-            let Account { expected, missing } = talk.account(published);
+            let Account { expected, missing } = talk.account(&self.part.setting.board);
             Account { expected: sum.expected + expected, missing: sum.missing + missing }
         })
     }
 
-    fn settle(&mut self, published: &Published) {
+    fn settle(&mut self) {
         self.hush();
-        let account = self.account(published);
-        // Of those that the server ended, what came has been counted, and the rest is lost.
-        let of_each: u64 = published.values().sum();
-        let expected_of_departed = self.departed.listeners * of_each;
+        let account = self.account();
         let traffic = &mut self.tally.traffic;
-        traffic.expected += account.expected + self.departed.expected + expected_of_departed;
+        traffic.expected += account.expected;
         traffic.audit.lost += account.missing;
-        self.departed = Departed::default();
+        let cast = &self.part.plan.cast;
+        mem::take(&mut self.departed).settle(cast, &self.part.setting.board, traffic);
         for key in self.connections.keys() {
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.leave_trial();
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            if let Some(talk) = connection.talk().filter(|talk| talk.is_slow()) {
+                traffic.slow.lost += talk.farewell().missing;
+                // It has not read all that has come, and no edge will say so again.
+                self.busy.push(key);
             }
+            connection.leave_trial();
         }
         self.look_back();
         self.report(self.now);
@@ -209,7 +218,7 @@ impl<S: Read + Write> Driver<S> {
 
     /// Pings that wait for their pong. Those of connections that are no more wait in vain.
     fn pings_unanswered(&self) -> u64 {
-        self.pings_sent.saturating_sub(self.pongs_heard)
+        self.pings_sent.saturating_sub(self.pongs_heard + self.pings_excused)
     }
 
     /// Sends nothing more.
@@ -221,7 +230,9 @@ impl<S: Read + Write> Driver<S> {
 
     /// Nobody leaves or comes back any more.
     fn stay(&mut self) {
-        for number in self.turnover.take().into_iter().flat_map(Turnover::into_away) {
+        let Some(turnover) = self.turnover.take() else { return };
+        self.tally.squall.merge(&turnover.squall());
+        for number in turnover.into_away() {
             self.ramp.vacate(number);
         }
     }
@@ -248,8 +259,20 @@ impl<S: Read + Write> Driver<S> {
     }
 }
 
-/// What connection `number` says and hears, if its part does not idle.
-fn talk(cast: &Cast, number: u32) -> Option<Talk> {
-    let place = cast.place(number);
-    Senders::of(place.part.role).map(|senders| Talk::new(number, place.rank, senders))
+/// Gives an open connection its part in a trial.
+fn enter_trial<S: Read + Write>(part: &Part, connection: &mut Connection<S>, tally: &mut Tally) {
+    let Part { plan, setting, .. } = part;
+    let number = connection.number();
+    let talk = Talk::new(number, &plan.cast.place(number), &setting.board, setting.now());
+    if let Some(part) = talk.as_ref().and_then(Talk::audience) {
+        setting.board.joined(part);
+    }
+    tally.slow_readers += u64::from(talk.as_ref().is_some_and(Talk::is_slow));
+    connection.enter_trial(talk);
+}
+
+/// Whether one that has this part in the talk sends, and whether it may leave by plan: publishers
+/// do not, as they would take messages along that others wait for.
+fn manners(talk: Option<&Talk>) -> (bool, bool) {
+    (talk.is_some_and(Talk::speaks), !talk.is_some_and(Talk::publishes))
 }

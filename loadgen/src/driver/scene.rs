@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use corecast::tls;
 
+use super::board::Board;
 use crate::client::{Greeting, Pen};
 use crate::stamp::Press;
 use crate::tally::Tally;
@@ -20,6 +21,8 @@ pub struct Setting {
     pub greeting: Greeting,
     /// Writes and reads the payloads.
     pub press: Press,
+    /// How far the publishers are.
+    pub board: Board,
     /// When the run began; the times in payloads count from here.
     pub epoch: Instant,
     /// Reads the clock. The loop's own reading is as old as its batch of news, which may be

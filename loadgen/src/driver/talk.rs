@@ -3,44 +3,37 @@
 use std::mem;
 use std::time::Instant;
 
-use super::link::Published;
+use super::board::Board;
 use super::scene::Scene;
-use crate::audit::{Order, Sequence};
-use crate::cast::Role;
+use crate::audit::{Audit, Order, Sequence};
+use crate::cast::{Place, Role};
+use crate::slow::{Slow, Valve};
 use crate::stamp::{Reading, Stamp};
-
-/// Whose messages come to a connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Senders {
-    /// Its own alone: an echo.
-    Itself,
-    /// So many publishers of its part: a broadcast.
-    Publishers(u32),
-}
-
-impl Senders {
-    /// Who sends to a connection of `role`; nobody where it idles.
-    pub const fn of(role: Role) -> Option<Self> {
-        match role {
-            Role::Idle => None,
-            Role::Echo(_) => Some(Self::Itself),
-            Role::Broadcast { publishers, .. } => Some(Self::Publishers(publishers)),
-        }
-    }
-}
 
 /// One connection's part in the talk of a trial.
 #[derive(Debug)]
 pub struct Talk {
-    /// What it is called in what it sends: its number in the run, or among those that broadcast.
+    /// What it is called in what it sends: its number in the run, or that of a publisher.
     id: u32,
+    /// Messages sent, if nobody else knows how many these are.
     sent: u64,
     /// The first sender; the others follow.
     first: u32,
     heard: Box<[Sequence]>,
     /// When the last echo came, in nanoseconds of the run.
     heard_ns: u64,
-    is_broadcast: bool,
+    kind: Kind,
+    /// How slowly it reads, if it does.
+    valve: Option<Valve>,
+}
+
+/// Whose messages come to a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    /// Its own alone.
+    Echo,
+    /// Those of the publishers of part `part`, of which it may be one.
+    Broadcast { part: usize, publishes: bool },
 }
 
 /// What should have come to a connection, and what of that has not.
@@ -53,45 +46,77 @@ pub struct Account {
 }
 
 impl Talk {
-    /// The part of connection `number`, which has the place `rank` among those that do the same.
-    pub fn new(number: u32, rank: u32, senders: Senders) -> Self {
-        let (id, first, count, is_broadcast) = match senders {
-            Senders::Itself => (number, number, 1, false),
-            Senders::Publishers(count) => (rank, 0, count as usize, true),
+    /// The part of connection `number` at `place`, if that does not idle, from `now` on: it is owed
+    /// what is not on the `board` yet.
+    pub fn new(number: u32, place: &Place<'_>, board: &Board, now: Instant) -> Option<Self> {
+        let valve = place.reads.map(|slow: Slow| Valve::new(slow, now));
+        let (id, first, heard, kind) = match place.part.role {
+            Role::Idle => return None,
+            Role::Echo(_) => (number, number, vec![Sequence::default()], Kind::Echo),
+            Role::Broadcast { publishers, .. } => {
+                let first = place.publishers_before;
+                let heard = (first..first + publishers).map(|it| Sequence::from(board.sent(it)));
+                let publishes = place.rank < publishers;
+                let id = first.saturating_add(place.rank);
+                (id, first, heard.collect(), Kind::Broadcast { part: place.index, publishes })
+            }
         };
-        let heard = vec![Sequence::default(); count].into();
-        Self { id, sent: 0, first, heard, heard_ns: 0, is_broadcast }
-    }
-
-    /// Whether others publish to it.
-    pub fn is_broadcast(&self) -> bool {
-        self.is_broadcast
+        Some(Self { id, sent: 0, first, heard: heard.into(), heard_ns: 0, kind, valve })
     }
 
     /// Whether it sends.
     pub fn speaks(&self) -> bool {
-        !self.is_broadcast || (self.id as usize) < self.heard.len()
+        self.kind == Kind::Echo || self.publishes()
+    }
+
+    /// Whether it sends to others: who leaves then takes messages along that others wait for.
+    pub fn publishes(&self) -> bool {
+        matches!(self.kind, Kind::Broadcast { publishes: true, .. })
+    }
+
+    /// The part of the cast that it listens to and is awaited in, if others publish to it.
+    pub fn audience(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Broadcast { part, .. } if !self.is_slow() => Some(part),
+            _ => None,
+        }
+    }
+
+    /// Whether it reads slowly.
+    pub fn is_slow(&self) -> bool {
+        self.valve.is_some()
+    }
+
+    /// What holds back its reading, if it is slow.
+    pub fn valve(&mut self) -> Option<&mut Valve> {
+        self.valve.as_mut()
     }
 
     /// Writes the next message, due at `intended`, to the desk.
     pub fn write(&mut self, intended: Instant, scene: &mut Scene<'_>) {
         let now = scene.setting.now();
+        let board = &scene.setting.board;
+        let traffic = &mut scene.tally.traffic;
+        let seq = match self.kind {
+            Kind::Echo => self.sent,
+            Kind::Broadcast { .. } => board.publish(self.id),
+        };
+        self.sent += 1;
         let stamp = Stamp {
             connection: self.id,
-            seq: self.sent,
+            seq,
             intended_ns: scene.setting.ns(intended),
             sent_ns: scene.setting.ns(now),
         };
         scene.desk.payload.clear();
         scene.setting.press.write(&stamp, &mut scene.desk.payload);
-        self.sent += 1;
-        let traffic = &mut scene.tally.traffic;
         traffic.sent += 1;
-        if intended >= scene.timed_from {
-            traffic.slip.record(now.saturating_duration_since(intended));
+        if intended < scene.timed_from {
+            return;
         }
-        if self.is_broadcast {
-            *traffic.published.entry(self.id).or_default() += 1;
+        traffic.slip.record(now.saturating_duration_since(intended));
+        if let Kind::Broadcast { part, .. } = self.kind {
+            traffic.spreads.published(self.id, seq, board.listening(part));
         }
     }
 
@@ -99,45 +124,88 @@ impl Talk {
     pub fn hear(&mut self, payload: &[u8], scene: &mut Scene<'_>) {
         let setting = scene.setting;
         let traffic = &mut scene.tally.traffic;
-        let stamp = match setting.press.read(payload) {
-            Reading::Ours(stamp) => stamp,
-            Reading::Damaged => return traffic.audit.damaged += 1,
-            Reading::Foreign => return traffic.audit.foreign += 1,
-        };
-        let Some(sequence) = self.sequence(stamp.connection) else {
-            // A message of another connection that was not meant for this one.
-            traffic.audit.damaged += 1;
-            return;
-        };
-        let order = sequence.note(stamp.seq);
-        traffic.audit.count(order);
+        let is_slow = self.is_slow();
+        let audit = if is_slow { &mut traffic.slow } else { &mut traffic.audit };
+        let Some((stamp, order)) = self.note(setting.press.read(payload), audit) else { return };
         let now = setting.now();
         let free_ns = mem::replace(&mut self.heard_ns, setting.ns(now));
-        if order == Order::Again || stamp.intended_ns < setting.ns(scene.timed_from) {
+        let is_untimed = stamp.intended_ns < setting.ns(scene.timed_from) || is_slow;
+        if matches!(order, Order::Again | Order::Early) || is_untimed {
             return;
         }
         let corrected = setting.since(stamp.intended_ns, now);
-        let timing = if self.is_broadcast { &mut traffic.deliver } else { &mut traffic.echo };
+        let is_echo = self.kind == Kind::Echo;
+        let timing = if is_echo { &mut traffic.echo } else { &mut traffic.deliver };
         timing.corrected.record(corrected);
         timing.uncorrected.record(setting.since(stamp.sent_ns, now));
-        if self.is_broadcast {
-            traffic.spreads.reached(stamp.connection, stamp.seq, corrected);
-        } else {
+        if is_echo {
             timing.closed_loop.record(setting.since(stamp.sent_ns.max(free_ns), now));
+        } else {
+            traffic.spreads.reached(stamp.connection, stamp.seq, corrected);
         }
     }
 
-    /// What should have come by now, if other connections have sent what `published` says.
-    pub fn account(&self, published: &Published) -> Account {
-        let sent = |sender| match sender {
-            _ if sender == self.id => self.sent,
-            _ => published.get(&sender).copied().unwrap_or(0),
+    /// Counts a message; what is ours is returned with its place among the others.
+    fn note(&mut self, reading: Reading, audit: &mut Audit) -> Option<(Stamp, Order)> {
+        let stamp = match reading {
+            Reading::Ours(stamp) => stamp,
+            Reading::Damaged => {
+                audit.damaged += 1;
+                return None;
+            }
+            Reading::Foreign => {
+                audit.foreign += 1;
+                return None;
+            }
         };
+        let Some(sequence) = self.sequence(stamp.connection) else {
+            // A message of another connection that was not meant for this one.
+            audit.damaged += 1;
+            return None;
+        };
+        let order = sequence.note(stamp.seq);
+        audit.count(order);
+        Some((stamp, order))
+    }
+
+    /// What should have come by now, as far as anybody waits for it: not to a slow reader.
+    pub fn account(&self, board: &Board) -> Account {
+        if self.is_slow() {
+            Account::default()
+        } else {
+            self.reckon(|sender, _| self.sent_by(sender, board))
+        }
+    }
+
+    /// What should have come to one that leaves by plan: what is on its way is not lost, but what
+    /// later messages have passed over is.
+    pub fn farewell(&self) -> Account {
+        self.reckon(|_, heard| heard.next())
+    }
+
+    fn reckon(&self, sent: impl Fn(u32, &Sequence) -> u64) -> Account {
         let senders = (self.first..).zip(&self.heard);
-        senders.fold(Account::default(), |account, (sender, heard)| Account {
-            expected: account.expected + sent(sender),
-            missing: account.missing + heard.missing(sent(sender)),
+        senders.fold(Account::default(), |account, (sender, heard)| {
+            let sent = sent(sender, heard);
+            Account {
+                expected: account.expected + heard.expected(sent),
+                missing: account.missing + heard.missing(sent),
+            }
         })
+    }
+
+    /// How many publications there were when it came, in all.
+    pub fn joined_at(&self) -> u64 {
+        self.heard.iter().map(Sequence::first).sum()
+    }
+
+    /// The same of the last ones that it got.
+    pub fn got_to(&self) -> u64 {
+        self.heard.iter().map(Sequence::next).sum()
+    }
+
+    fn sent_by(&self, sender: u32, board: &Board) -> u64 {
+        if self.kind == Kind::Echo { self.sent } else { board.sent(sender) }
     }
 
     fn sequence(&mut self, sender: u32) -> Option<&mut Sequence> {
@@ -149,34 +217,54 @@ impl Talk {
 #[allow(clippy::disallowed_methods)] // some instant to start from
 mod tests {
     use super::*;
+    use crate::cast::{Cast, Part};
     use crate::client::Greeting;
     use crate::driver::scene::{Desk, Setting};
     use crate::stamp::Press;
     use crate::tally::Tally;
     use corecast::ws;
 
-    fn setting() -> Setting {
+    fn setting(cast: &Cast) -> Setting {
         let greeting = Greeting {
             tls: None,
-            authority: "h".to_owned(),
-            paths: vec!["/".to_owned()],
+            authority: String::new(),
+            paths: Vec::new(),
             subprotocols: Vec::new(),
             deflate: false,
             headers: Vec::new(),
             limits: ws::Limits { message_bytes_max: 1_024, fragments_max: 1 },
         };
-        Setting { greeting, press: Press::new(1, 64), epoch: Instant::now(), clock: Instant::now }
+        let (press, board) = (Press::new(1, 64), Board::new(cast));
+        Setting { greeting, press, board, epoch: Instant::now(), clock: Instant::now }
+    }
+
+    fn cast(role: Role) -> Cast {
+        Cast::new("test", vec![Part::all(role)], 1).unwrap()
+    }
+
+    fn broadcast() -> Cast {
+        cast(Role::Broadcast { publishers: 2, rate: "1/s".parse().unwrap() })
+    }
+
+    /// The talks of the connections `numbers`, all of which listen.
+    fn talks<const N: usize>(cast: &Cast, setting: &Setting, numbers: [u32; N]) -> [Talk; N] {
+        numbers.map(|number| {
+            let talk = Talk::new(number, &cast.place(number), &setting.board, setting.epoch);
+            setting.board.joined(0);
+            talk.unwrap()
+        })
     }
 
     /// Lets `speaker` say `count` messages, each of which all of `listeners` hear.
-    fn converse(speaker: &mut Talk, listeners: &mut [Talk], count: u64) -> Tally {
-        let (setting, mut desk, mut tally) = (setting(), Desk::new(), Tally::default());
-        let mut scene = Scene {
-            setting: &setting,
-            desk: &mut desk,
-            tally: &mut tally,
-            timed_from: setting.epoch,
-        };
+    fn converse(
+        setting: &Setting,
+        speaker: &mut Talk,
+        listeners: &mut [Talk],
+        count: u64,
+    ) -> Tally {
+        let (mut desk, mut tally) = (Desk::new(), Tally::default());
+        let (desk, tally_mut) = (&mut desk, &mut tally);
+        let mut scene = Scene { setting, desk, tally: tally_mut, timed_from: setting.epoch };
         for _ in 0..count {
             speaker.write(setting.epoch, &mut scene);
             let payload = scene.desk.payload.clone();
@@ -189,25 +277,61 @@ mod tests {
 
     #[test]
     fn a_publication_is_missing_where_it_was_not_heard() {
-        let senders = Senders::Publishers(2);
-        let mut publisher = Talk::new(40, 1, senders);
-        let mut subscribers = [Talk::new(50, 5, senders), Talk::new(60, 6, senders)];
-        assert_eq!((publisher.speaks(), subscribers[0].speaks()), (true, false));
-        let tally = converse(&mut publisher, &mut subscribers, 3);
-        assert_eq!(tally.traffic.published, [(1, 3)].into());
+        let cast = broadcast();
+        let setting = setting(&cast);
+        let [mut publisher, one, other] = talks(&cast, &setting, [1, 5, 6]);
+        assert!(publisher.speaks() && publisher.publishes() && !one.speaks());
+        let mut subscribers = [one, other];
+        let tally = converse(&setting, &mut publisher, &mut subscribers, 3);
+        assert_eq!((setting.board.sent(0), setting.board.sent(1)), (0, 3));
         assert_eq!(tally.traffic.audit.received, 6);
-        let account = |talk: &Talk, sent| talk.account(&[(0, 0), (1, sent)].into());
-        assert_eq!(account(&subscribers[0], 3), Account { expected: 3, missing: 0 });
-        assert_eq!(account(&subscribers[1], 5), Account { expected: 5, missing: 2 });
-        let own = publisher.account(&Published::new());
-        assert_eq!(own, Account { expected: 3, missing: 3 }, "its own never came back");
+        let account = |talk: &Talk| talk.account(&setting.board);
+        assert_eq!(account(&subscribers[0]), Account { expected: 3, missing: 0 });
+        converse(&setting, &mut publisher, &mut subscribers[..1], 2);
+        assert_eq!(account(&subscribers[1]), Account { expected: 5, missing: 2 });
+        assert_eq!(account(&publisher), Account { expected: 5, missing: 5 }, "none came back");
+    }
+
+    #[test]
+    fn who_comes_late_or_leaves_is_owed_what_lies_between() {
+        let cast = broadcast();
+        let setting = setting(&cast);
+        let [mut publisher] = talks(&cast, &setting, [0]);
+        converse(&setting, &mut publisher, &mut [], 4);
+        let [mut late] = talks(&cast, &setting, [7]);
+        let tally = converse(&setting, &mut publisher, std::slice::from_mut(&mut late), 2);
+        assert_eq!((tally.traffic.audit.received, late.joined_at(), late.got_to()), (2, 4, 6));
+        converse(&setting, &mut publisher, &mut [], 1);
+        assert_eq!(late.account(&setting.board), Account { expected: 3, missing: 1 });
+        assert_eq!(late.farewell(), Account { expected: 2, missing: 0 }, "one is on its way");
+        converse(&setting, &mut publisher, std::slice::from_mut(&mut late), 1);
+        assert_eq!(late.farewell(), Account { expected: 4, missing: 1 }, "one was passed over");
+    }
+
+    #[test]
+    fn what_a_slow_reader_gets_is_counted_apart_and_not_timed() {
+        let slow =
+            Part { slow: Some(Slow::USUAL.all()), ..Part::all(Role::Echo("1/s".parse().unwrap())) };
+        let cast = Cast::new("slow", vec![slow], 1).unwrap();
+        let setting = setting(&cast);
+        let [mut speaker] = talks(&cast, &setting, [0]);
+        let mut listener = talks(&cast, &setting, [0]);
+        let tally = converse(&setting, &mut speaker, &mut listener, 4);
+        let traffic = &tally.traffic;
+        assert_eq!((traffic.slow.received, traffic.audit.received), (4, 0));
+        assert_eq!(
+            (traffic.echo.corrected.n(), speaker.account(&setting.board)),
+            (0, Account::default())
+        );
     }
 
     #[test]
     fn an_echo_of_somebody_else_is_damage() {
-        let mut speaker = Talk::new(1, 0, Senders::Itself);
-        let tally = converse(&mut speaker, &mut [Talk::new(2, 1, Senders::Itself)], 4);
+        let cast = cast(Role::Echo("1/s".parse().unwrap()));
+        let setting = setting(&cast);
+        let [mut speaker, other] = talks(&cast, &setting, [1, 2]);
+        let tally = converse(&setting, &mut speaker, &mut [other], 4);
         assert_eq!((tally.traffic.audit.received, tally.traffic.audit.damaged), (0, 4));
-        assert_eq!(speaker.account(&Published::new()).missing, 4);
+        assert_eq!(speaker.account(&setting.board).missing, 4);
     }
 }

@@ -10,6 +10,7 @@ use corecast::reactor::fds::Limit;
 use corecast::ws::handshake::accept;
 use corecast::ws::{self, Decoder, Event, Opcode, Role, encoder};
 
+use super::board::Board;
 use super::link::{Command, Deed, Report, Variation};
 use super::*;
 use crate::args::Cli;
@@ -164,7 +165,8 @@ impl World {
         };
         let press = Press::new(plan.run_id(), plan.payload_len);
         let conns = plan.conns;
-        let setting = Arc::new(Setting { greeting, press, epoch: now(), clock: now });
+        let board = Board::new(&plan.cast);
+        let setting = Arc::new(Setting { greeting, press, board, epoch: now(), clock: now });
         let (commands, orders) = mpsc::channel();
         let (reporter, reports) = mpsc::channel();
         let target = "127.0.0.1:1".parse().unwrap();
@@ -253,6 +255,7 @@ impl World {
     /// A trial of one second, as a fleet leads it.
     fn trial(&mut self) {
         self.books.begin_trial();
+        self.driver.part.setting.board.clear();
         self.does(Deed::Listen);
         let from = now();
         let until = from + Duration::from_secs(1);
@@ -262,10 +265,9 @@ impl World {
         self.does(Deed::Hush);
         let patience = now() + Duration::from_secs(1);
         loop {
-            let published = Arc::new(self.books.trial.traffic.published.clone());
-            self.does(Deed::Inquire(Arc::clone(&published)));
+            self.does(Deed::Inquire);
             if self.books.missing() == 0 || now() >= patience {
-                return self.does(Deed::Settle(published));
+                return self.does(Deed::Settle);
             }
         }
     }

@@ -6,7 +6,7 @@ use super::{Together, bill, rows};
 use crate::latency::Latency;
 use crate::result::{
     Attempts, Delivery, Distribution, Document, Ending, Heartbeats, MergedRun, Phase, PlanSheet,
-    SCHEMA, ServerSheet, Spread,
+    SCHEMA, ServerSheet, SlowReaders, Spread, StormSheet,
 };
 use crate::slo;
 use crate::units;
@@ -44,6 +44,8 @@ pub(super) fn of(documents: &[&Document], together: Together) -> Document {
         latency,
         delivery: delivery(documents),
         heartbeats: heartbeats(documents),
+        slow: SlowReaders::together(documents.iter().filter_map(|it| it.slow.as_ref())),
+        storm: StormSheet::together(documents.iter().filter_map(|it| it.storm.as_ref())),
         cost: bill::of(documents, together),
         series,
         slo,
@@ -208,6 +210,7 @@ fn delivery(documents: &[&Document]) -> Option<Delivery> {
         reorder: sum(|it| it.reorder),
         corrupt: sum(|it| it.corrupt),
         foreign: sum(|it| it.foreign),
+        away: sum(|it| it.away),
         spread: (!spreads.is_empty()).then(|| Spread {
             whole: spreads.iter().map(|it| it.whole).sum(),
             partial: spreads.iter().map(|it| it.partial).sum(),
@@ -222,6 +225,7 @@ fn heartbeats(documents: &[&Document]) -> Heartbeats {
         pongs: sum(|it| it.pongs),
         sent: sum(|it| it.sent),
         answered: sum(|it| it.answered),
+        excused: sum(|it| it.excused),
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Findings;
+use crate::accounting::Closure;
 use crate::cast::Part;
 use crate::latency::Latency;
 use crate::ramp::Pace;
 use crate::result::{
     Attempts, Delivery, Distribution, Document, Ending, Heartbeats, Origin, PartSheet, Phase,
-    PlanSheet, SCHEMA, ScenarioSheet, ServerSheet, Spread, Tool,
+    PlanSheet, SCHEMA, ScenarioSheet, ServerSheet, SlowReaders, Spread, StormSheet, Tool,
 };
 use crate::units;
 use crate::verdict::Outcome;
@@ -30,6 +31,8 @@ pub fn document(findings: &Findings<'_>) -> Document {
         latency: latency(findings),
         delivery: delivery(findings),
         heartbeats: heartbeats(findings),
+        slow: slow(findings),
+        storm: storm(findings),
         cost: findings.charges.clone(),
         series: findings.outcome.ledger.series.clone(),
         slo: verdict.judgements.clone(),
@@ -59,6 +62,9 @@ fn plan(findings: &Findings<'_>) -> PlanSheet {
             name: plan.cast.name().to_owned(),
             payload_bytes: (!plan.cast.is_idle()).then_some(plan.payload_len),
             arrivals: plan.arrivals.to_string(),
+            storm: plan.habits.storm.map(|storm| storm.to_string()),
+            lifetime: plan.habits.lifetime.map(|lifetime| lifetime.to_string()),
+            reconnect: plan.habits.is_restless().then(|| plan.habits.reconnect.to_string()),
             heartbeat_ns: plan.heartbeat.map(units::ns),
             parts: plan.cast.parts().iter().map(part).collect(),
         },
@@ -77,11 +83,12 @@ fn plan(findings: &Findings<'_>) -> PlanSheet {
 
 fn part(part: &Part) -> PartSheet {
     PartSheet {
-        does: part.role.name().to_owned(),
+        does: part.name().to_owned(),
         weight: part.weight,
         rate_per_second: part.role.rate().map(units::Rate::per_second),
         publishers: part.role.publishers(),
         path: part.path.clone(),
+        slow: part.slow.map(|slow| slow.to_string()),
     }
 }
 
@@ -172,6 +179,7 @@ fn delivery(findings: &Findings<'_>) -> Option<Delivery> {
     let cast = &findings.plan.cast;
     let is_broadcast = cast.publishers().is_some();
     let recipients = &trial.recipients;
+    let has_left = trial.tally.accounting.closed.contains_key(&Closure::Planned);
     (!cast.is_idle()).then(|| Delivery {
         published: traffic.sent,
         expected: trial.expected,
@@ -181,7 +189,8 @@ fn delivery(findings: &Findings<'_>) -> Option<Delivery> {
         reorder: audit.reordered,
         corrupt: audit.damaged,
         foreign: audit.foreign,
-        spread: is_broadcast
+        away: traffic.away,
+        spread: (is_broadcast && !has_left)
             .then_some(Spread { whole: recipients.whole, partial: recipients.partial }),
     })
 }
@@ -194,5 +203,33 @@ fn heartbeats(findings: &Findings<'_>) -> Heartbeats {
         pongs: before.pongs + during.pongs,
         sent: during.pings_sent,
         answered: during.pongs_heard,
+        excused: during.pings_excused,
     }
+}
+
+fn slow(findings: &Findings<'_>) -> Option<SlowReaders> {
+    let tally = &findings.outcome.trial.tally;
+    let audit = &tally.traffic.slow;
+    let closed = tally.accounting.closed.iter().filter(|(closure, _)| closure.is_of_slow());
+    findings.plan.cast.slow().map(|slow| SlowReaders {
+        connections: tally.slow_readers,
+        bytes_per_second: slow.rate(),
+        received: audit.received,
+        gap: audit.lost,
+        dup: audit.doubled,
+        reorder: audit.reordered,
+        corrupt: audit.damaged,
+        closed: closed.map(|(closure, n)| (closure.name(), *n)).collect(),
+    })
+}
+
+fn storm(findings: &Findings<'_>) -> Option<StormSheet> {
+    let squall = &findings.outcome.trial.tally.squall;
+    let struck = squall.struck?.saturating_duration_since(findings.epoch);
+    Some(StormSheet {
+        struck_ns: units::ns(struck),
+        vanished: squall.vanished,
+        back: squall.back,
+        recovery_ns: squall.recovery().map(units::ns),
+    })
 }

@@ -4,7 +4,7 @@ pub mod file;
 pub mod text;
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use crate::charge::Charges;
 use crate::host::Machine;
@@ -28,6 +28,8 @@ pub struct Findings<'a> {
     pub addresses: Option<usize>,
     /// When it began.
     pub started: SystemTime,
+    /// The same as the run's own clock has it, from which its times count.
+    pub epoch: Instant,
     /// Where.
     pub machine: &'a Machine,
     /// What was measured.

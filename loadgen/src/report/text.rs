@@ -19,6 +19,8 @@ pub fn page(findings: &Findings<'_>) -> String {
     lines.push(attempts(findings));
     lines.push(closes(findings));
     lines.extend(returns(findings));
+    lines.extend(storm(findings));
+    lines.extend(slow(findings));
     lines.extend(traffic(findings));
     lines.push(String::new());
     let Outcome { resized, trial, .. } = findings.outcome;
@@ -115,6 +117,46 @@ fn returns(findings: &Findings<'_>) -> Option<String> {
     Some(titled("Returns", &text))
 }
 
+/// How a storm passed, if one struck.
+fn storm(findings: &Findings<'_>) -> Option<String> {
+    let squall = &findings.outcome.trial.tally.squall;
+    squall.struck?;
+    let (vanished, back) = (units::count(squall.vanished), units::count(squall.back));
+    let text = match squall.recovery() {
+        Some(took) => {
+            let took = units::time(units::ns(took));
+            format!("{vanished} vanished at once; all were open again {took} after that")
+        }
+        None => format!("{vanished} vanished at once; {back} were open again when the hold ended"),
+    };
+    Some(titled("Storm", &text))
+}
+
+/// What became of those that read slowly, if there were any.
+fn slow(findings: &Findings<'_>) -> Option<String> {
+    let slow = findings.plan.cast.slow()?;
+    let tally = &findings.outcome.trial.tally;
+    let closed = tally.accounting.closed.iter().filter(|(closure, _)| closure.is_of_slow());
+    let given_up: u64 = closed.clone().map(|(_, n)| n).sum();
+    let codes: Vec<_> =
+        closed.map(|(closure, n)| format!("{} {}", closure.name(), units::count(*n))).collect();
+    let mut text = format!(
+        "{} read {} a second and got {} messages; the server closed {}",
+        units::count(tally.slow_readers),
+        units::bytes(slow.rate()),
+        units::count(tally.traffic.slow.received),
+        units::count(given_up)
+    );
+    if given_up > 0 {
+        let _ = write!(text, " ({})", codes.join(", "));
+    }
+    let lost = tally.traffic.slow.lost;
+    if lost > 0 {
+        let _ = write!(text, "; it passed over {} messages", units::count(lost));
+    }
+    Some(titled("Slow", &text))
+}
+
 fn traffic(findings: &Findings<'_>) -> Vec<String> {
     let trial = &findings.outcome.trial;
     let traffic = &trial.tally.traffic;
@@ -123,27 +165,32 @@ fn traffic(findings: &Findings<'_>) -> Vec<String> {
     if traffic.pings_sent > 0 {
         let (heard, sent) = (units::count(traffic.pongs_heard), units::count(traffic.pings_sent));
         let _ = write!(heartbeats, "; {heard} of our {sent} were");
+        if traffic.pings_excused > 0 {
+            let excused = units::count(traffic.pings_excused);
+            let _ = write!(heartbeats, ", {excused} left with their connection by plan");
+        }
     }
     let mut lines = vec![titled("Heartbeats", &heartbeats)];
     if findings.plan.cast.is_idle() {
         return lines;
     }
     let audit = &traffic.audit;
-    let expected = trial.expected;
-    lines.push(titled(
-        "Messages",
-        &format!(
-            "{} sent, {} of {} came; lost {}, doubled {}, reordered {}, damaged {}, foreign {}",
-            units::count(traffic.sent),
-            units::count(audit.received),
-            units::count(expected),
-            units::count(audit.lost),
-            units::count(audit.doubled),
-            units::count(audit.reordered),
-            units::count(audit.damaged),
-            units::count(audit.foreign)
-        ),
-    ));
+    let mut messages = format!(
+        "{} sent, {} of {} came; lost {}, doubled {}, reordered {}, damaged {}, foreign {}",
+        units::count(traffic.sent),
+        units::count(audit.received),
+        units::count(trial.expected),
+        units::count(audit.lost),
+        units::count(audit.doubled),
+        units::count(audit.reordered),
+        units::count(audit.damaged),
+        units::count(audit.foreign)
+    );
+    if traffic.away > 0 {
+        let away = units::count(traffic.away);
+        let _ = write!(messages, "; {away} more went to subscribers who were away by plan");
+    }
+    lines.push(titled("Messages", &messages));
     lines
 }
 

@@ -9,6 +9,7 @@
 mod capacity;
 mod difference;
 mod distribution;
+mod habits;
 #[cfg(test)]
 pub mod sample;
 mod sheets;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use self::capacity::{Capacity, CapacityStep};
 pub use self::difference::{Difference, differences};
 pub use self::distribution::{Distribution, Origin};
+pub use self::habits::{SlowReaders, StormSheet};
 pub use self::sheets::{
     Attempts, Delivery, Ending, Heartbeats, MergedRun, PartSheet, Phase, PlanSheet, ScenarioSheet,
     ServerSheet, Spread, Tool,
@@ -67,6 +69,12 @@ pub struct Document {
     pub delivery: Option<Delivery>,
     /// The pings of the server.
     pub heartbeats: Heartbeats,
+    /// Those that read slowly; `null` if none did.
+    #[serde(default)]
+    pub slow: Option<SlowReaders>,
+    /// What became of the storm; `null` if none struck.
+    #[serde(default)]
+    pub storm: Option<StormSheet>,
     /// What it cost.
     pub cost: Charges,
     /// What happened tick by tick.

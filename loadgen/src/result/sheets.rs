@@ -66,6 +66,15 @@ pub struct ScenarioSheet {
     /// How messages follow each other: `constant` or `poisson`.
     #[serde(default)]
     pub arrivals: String,
+    /// What share vanished at once, and how long they had to come back (`30%/10s`).
+    #[serde(default)]
+    pub storm: Option<String>,
+    /// How long each connection lived (`600s`, or with that mean `exp:600s`).
+    #[serde(default)]
+    pub lifetime: Option<String>,
+    /// How those came back: `none`, `fixed` or `exp-jitter`; unknown if nobody left.
+    #[serde(default)]
+    pub reconnect: Option<String>,
     /// How often each connection pings; unknown if it does not.
     #[serde(default)]
     pub heartbeat_ns: Option<u64>,
@@ -77,7 +86,7 @@ pub struct ScenarioSheet {
 /// Connections that do the same.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct PartSheet {
-    /// `idle`, `echo` or `broadcast`.
+    /// `idle`, `echo`, `broadcast`, or `slow`: echo that reads slowly.
     pub does: String,
     /// How many they are, beside the weights of the others.
     pub weight: u64,
@@ -87,6 +96,9 @@ pub struct PartSheet {
     pub publishers: Option<u32>,
     /// Where they connect to, if not where the URL says.
     pub path: Option<String>,
+    /// What share of them reads slowly, and how slowly (`5%:256B/s`).
+    #[serde(default)]
+    pub slow: Option<String>,
 }
 
 /// A phase of a run.
@@ -142,7 +154,11 @@ pub struct Delivery {
     pub corrupt: u64,
     /// Were not ours.
     pub foreign: u64,
-    /// How publications of a broadcast spread; unknown for other scenarios.
+    /// Did not come because their subscriber had left by plan; not part of what is expected.
+    #[serde(default)]
+    pub away: u64,
+    /// How publications of a broadcast spread; unknown for other scenarios, and where some left by
+    /// plan, as they take along what was on its way.
     #[serde(default)]
     pub spread: Option<Spread>,
 }
@@ -169,6 +185,9 @@ pub struct Heartbeats {
     /// The server's answers to them.
     #[serde(default)]
     pub answered: u64,
+    /// Those of ours that nobody waited for any more: their connection had left by plan.
+    #[serde(default)]
+    pub excused: u64,
 }
 
 /// What a run comes to.

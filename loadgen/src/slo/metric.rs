@@ -248,7 +248,8 @@ impl Metric {
             Self::PayloadCorrupt => fault(audit.damaged, audit.received),
             Self::HeartbeatMissed => {
                 let traffic = &trial.tally.traffic;
-                let missed = traffic.pings_sent.saturating_sub(traffic.pongs_heard);
+                let awaited = traffic.pings_sent.saturating_sub(traffic.pings_excused);
+                let missed = awaited.saturating_sub(traffic.pongs_heard);
                 fault(missed, traffic.pings_sent)
             }
             Self::ServerRssPerConn => known(charges.server_bytes_per_conn?, charges.connections),

@@ -45,6 +45,20 @@ pub fn concluded(output: &Output) -> Run {
     }
 }
 
+/// What must be true of every run that came to its end.
+pub fn is_sound(json: &Value) {
+    assert_eq!(json["schema"], "loadgen/1");
+    let accounting = &json["accounting"];
+    let sum = |classes: &Value| -> u64 {
+        classes.as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum()
+    };
+    let number = |name: &str| accounting[name].as_u64().unwrap();
+    assert_eq!(accounting["balanced"], true);
+    assert_eq!(number("attempted"), number("opened") + sum(&accounting["failed"]));
+    assert_eq!(number("opened"), sum(&accounting["closed"]));
+    assert_eq!(number("pending"), 0);
+}
+
 /// A run that has been started, with its screen.
 pub struct Running {
     /// The process.
