@@ -196,7 +196,10 @@ impl<T> World<T> {
             Session::Greeting(greeting) if greeting.is_idle() => {
                 self.end(key, &[], CloseReason::Draining);
             }
-            Session::Introducing(_) | Session::Arriving(_) => {
+            // Nothing can be said to somebody of whom nothing is known: what still comes would be
+            // taken for TLS, and answered.
+            Session::Introducing(_) => self.bury(key, CloseReason::Draining),
+            Session::Arriving(_) => {
                 self.end(key, &[], CloseReason::Draining);
             }
             _ => self.close(key, CloseCode::GOING_AWAY, "shutting down", CloseReason::Draining),

@@ -248,14 +248,13 @@ impl<S: Stream, V: Service> Worker<S, V> {
         let Some(connection) = self.world.connections.get_mut(key) else { return };
         connection.marks.set(Marks::ENDED);
         match connection.session {
-            Session::Greeting(_)
-            | Session::Upgrading(_)
-            | Session::Introducing(_)
-            | Session::Arriving(_) => {
+            Session::Greeting(_) | Session::Upgrading(_) | Session::Arriving(_) => {
                 self.world.end(key, &[], CloseReason::Lost);
             }
             Session::Stream => self.world.end(key, &[], CloseReason::Peer(None)),
-            Session::WebSocket(_) => self.world.bury(key, CloseReason::Lost),
+            Session::WebSocket(_) | Session::Introducing(_) => {
+                self.world.bury(key, CloseReason::Lost);
+            }
             Session::Closing(_, reason) | Session::Lingering(reason) => {
                 self.world.bury(key, reason);
             }

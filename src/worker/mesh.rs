@@ -105,8 +105,21 @@ pub struct Batch {
 ///
 /// If there are more workers than [`WorkerId::COUNT_MAX`].
 pub fn mesh(wakers: Vec<Arc<dyn Wake>>) -> (Vec<(Mailbox, Vec<Door>)>, Handle) {
+    mesh_of(wakers, INBOX_BATCHES_MAX)
+}
+
+/// The same with inboxes that hold so many batches: for who wants to see them full.
+///
+/// # Panics
+///
+/// If there are more workers than [`WorkerId::COUNT_MAX`].
+pub fn mesh_of(
+    wakers: Vec<Arc<dyn Wake>>,
+    inbox_batches_max: usize,
+) -> (Vec<(Mailbox, Vec<Door>)>, Handle) {
     assert!(wakers.len() <= WorkerId::COUNT_MAX, "a worker's number is a byte");
     let ids = WorkerId::all(wakers.len());
+    let inbox = |(me, waker)| inbox(me, waker, inbox_batches_max);
     let (mailboxes, doors): (Vec<_>, Vec<_>) = ids.zip(wakers).map(inbox).unzip();
     let others = |me: WorkerId| doors.iter().filter(|door| door.to != me).cloned().collect();
     let ends = mailboxes.into_iter().map(|mailbox| {
@@ -116,8 +129,8 @@ pub fn mesh(wakers: Vec<Arc<dyn Wake>>) -> (Vec<(Mailbox, Vec<Door>)>, Handle) {
     (ends.collect(), Handle { doors: doors.as_slice().into() })
 }
 
-fn inbox((me, waker): (WorkerId, Arc<dyn Wake>)) -> (Mailbox, Door) {
-    let (sender, inbox) = bounded(INBOX_BATCHES_MAX);
+fn inbox(me: WorkerId, waker: Arc<dyn Wake>, batches_max: usize) -> (Mailbox, Door) {
+    let (sender, inbox) = bounded(batches_max);
     // One order to drain says it all, so there is always room for what matters.
     let (drain, drained) = bounded(1);
     let sleep = Arc::new(Sleep::new());

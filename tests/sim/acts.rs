@@ -1,12 +1,15 @@
 //! What clients do when it is their turn.
 
 use corecast::hub::WorkerId;
+use corecast::worker::Pressure;
 use corecast::ws::{CloseCode, Message, Opcode, encoder};
 
 use super::client::{Client, OUTSIDE, Phase, garbage};
 use super::hear::Violation;
 use super::history::History;
+use super::origin;
 use super::plan::{TOPICS, usize_of};
+use super::plant::Plant;
 use super::service::topic_name;
 use super::words::Words;
 
@@ -80,6 +83,7 @@ impl History {
             Phase::Http(None) => self.act_in_http(number),
             Phase::Http(Some(_)) if !self.rng.one_of(1, 4) => {}
             Phase::Http(Some(_)) | Phase::WebSocket(_) => self.act_in_websocket(number),
+            Phase::Stream(_) => self.act_in_stream(number),
             Phase::Away => {}
         }
         Ok(())
@@ -162,7 +166,37 @@ impl History {
 impl History {
     /// Lets another thread use its handle: to publish, or to close somebody.
     pub fn call(&mut self) -> Result<(), Violation> {
-        if self.rng.one_of(1, 8) { self.dismiss_somebody() } else { self.publish_from_outside() }
+        match self.rng.below(8) {
+            0 => self.dismiss_somebody(),
+            1 | 2 if self.plan.is_pressed => self.press_somehow(),
+            _ => self.publish_from_outside(),
+        }
+    }
+
+    /// Lets somebody measure that there is much memory or little.
+    fn press_somehow(&mut self) -> Result<(), Violation> {
+        let pressure =
+            self.rng.choose(&[Pressure::Low, Pressure::Low, Pressure::High, Pressure::Severe]);
+        self.press(pressure)
+    }
+
+    /// Tells every worker how short memory is.
+    pub fn press(&mut self, pressure: Pressure) -> Result<(), Violation> {
+        self.trace.note(format_args!("memory: {pressure:?}"));
+        let told = match (self.plan.plant, pressure) {
+            (Plant::ForgottenRelief, Pressure::Low)
+            | (Plant::ForgottenShortage, Pressure::High | Pressure::Severe) => Ok(()),
+            _ => self.carriers.handle.press(pressure),
+        };
+        self.was_severe |= pressure == Pressure::Severe;
+        if told.is_err() && !self.is_draining() {
+            return Err(format!("nobody heard that memory is {pressure:?}"));
+        }
+        for core in &mut self.cores {
+            core.shortage.order(pressure != Pressure::Low);
+            core.check_woken()?;
+        }
+        Ok(())
     }
 
     fn publish_from_outside(&mut self) -> Result<(), Violation> {
@@ -187,8 +221,8 @@ impl History {
     fn dismiss_somebody(&mut self) -> Result<(), Violation> {
         let number = self.below(self.clients.len());
         let client = &mut self.clients[number];
-        // Whoever is no WebSocket yet cannot be closed so.
-        let (Some(wire), Phase::WebSocket(_)) = (&client.wire, &client.phase) else {
+        // Whoever speaks HTTP cannot be closed so.
+        let Some(wire) = client.wire.as_ref().filter(|_| client.is_talking()) else {
             return Ok(());
         };
         let core = wire.worker;
@@ -234,7 +268,7 @@ impl Client {
     fn begin_request(&mut self) {
         let seq = self.next_seq();
         let path = format!("/n/{}/{seq}", self.conn);
-        self.answers.push_back(format!("{path} "));
+        self.answers.push_back(format!("{path} {} ", origin::address(self.conn)));
         self.write(format!("GET {path} HTTP/1.1\r\nHost").as_bytes(), false);
         self.tail = b": sim\r\n\r\n".to_vec();
     }

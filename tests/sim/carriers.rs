@@ -5,17 +5,15 @@
 //!  worker i -- Door of mesh i --> inbox j of mesh i == carrier ==> Door of the mesh --> worker j
 //! ```
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use corecast::base::Wake;
-use corecast::hub::{Announcement, TopicName, WorkerId};
-use corecast::worker::mesh::{Batch, Door, Handle, Mailbox, Post, ShardMessage, mesh};
+use corecast::hub::{Announcement, TopicName};
+use corecast::worker::mesh::{Batch, Door, Handle, Mailbox, ShardMessage, mesh, mesh_of};
 
 use super::plant::{Plant, SELDOM};
-
-/// Batches an inbox of the core holds. What is not to be there is filled with empty ones.
-const INBOX_BATCHES: usize = 512;
 
 /// A waker that remembers that it was called.
 #[derive(Debug, Default)]
@@ -53,16 +51,19 @@ pub struct Carriers {
     pub handle: Handle,
     plant: Plant,
     carried: u64,
+    /// Whether mailboxes always have room.
+    is_wide: bool,
     /// The publications that were carried, and to whom, if that is watched.
     pub publications: Option<Vec<(usize, TopicName)>>,
 }
 
 /// The way from one worker to another.
 pub struct Way {
+    from: usize,
     pub to: usize,
     mailbox: Mailbox,
-    /// A way into that mailbox, to fill it.
-    filling: Option<Door>,
+    /// What was taken out of the mailbox so that it has room.
+    taken: VecDeque<Batch>,
     target: Door,
     /// A batch that another one is to overtake.
     held: Option<Batch>,
@@ -79,21 +80,28 @@ impl Carriers {
         let mut all_doors = Vec::new();
         for from in 0..workers {
             let silent: Vec<_> = (0..workers).map(|_| Arc::new(Bell::default())).collect();
-            let (ends, _) = mesh(wakers(&silent));
+            let (ends, _) = mesh_of(wakers(&silent), batches);
             let targets = &real[from].1;
             let (mailboxes, mut doors): (Vec<_>, Vec<_>) = ends.into_iter().unzip();
             for (to, mailbox) in mailboxes.into_iter().enumerate().filter(|(to, _)| *to != from) {
                 let target = lead(targets, to).expect("a door to each other worker");
-                let filling = lead(&doors[from], to).filter(|_| batches < INBOX_BATCHES);
-                let way = Way { to, mailbox, filling, target, held: None };
-                way.fill(INBOX_BATCHES.saturating_sub(batches));
-                ways.push(way);
+                let taken = VecDeque::new();
+                ways.push(Way { from, to, mailbox, taken, target, held: None });
             }
             all_doors.push(std::mem::take(&mut doors[from]));
         }
         let ends = real.into_iter().zip(all_doors).zip(bells);
         let ends = ends.map(|(((mailbox, _), doors), bell)| Ends { mailbox, doors, bell });
-        (Self { ways, handle, plant, carried: 0, publications: None }, ends.collect())
+        let carriers = Self { ways, handle, plant, carried: 0, is_wide: false, publications: None };
+        (carriers, ends.collect())
+    }
+
+    /// Notes that a worker has taken a turn, in which it may have posted: a batch a way, so that
+    /// there is always room if each is taken out before the next.
+    pub fn note_turn(&mut self, worker: usize) {
+        if self.is_wide {
+            self.ways.iter_mut().filter(|way| way.from == worker).for_each(Way::empty);
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -104,7 +112,7 @@ impl Carriers {
     /// was none.
     pub fn carry(&mut self, way: usize) -> Option<(usize, bool)> {
         let way = self.ways.get_mut(way)?;
-        let batch = way.next()?;
+        let batch = way.taken.pop_front().or_else(|| way.mailbox.take())?;
         self.carried += 1;
         if let Some(watched) = &mut self.publications {
             watched.extend(batch.mail.iter().filter_map(|message| match message {
@@ -118,47 +126,15 @@ impl Carriers {
 
     /// From now on mailboxes have room.
     pub fn widen(&mut self) {
-        for way in &mut self.ways {
-            if way.filling.is_some() {
-                way.unfill();
-            }
-        }
+        self.is_wide = true;
+        self.ways.iter_mut().for_each(Way::empty);
     }
 }
 
 impl Way {
-    fn fill(&self, batches: usize) {
-        for _ in 0..batches {
-            self.refill();
-        }
-    }
-
-    fn refill(&self) {
-        if let Some(door) = &self.filling {
-            let empty = Batch { from: WorkerId::new(0), mail: Vec::new() };
-            assert!(matches!(door.post(empty), Post::Taken { .. }), "it was taken out just now");
-        }
-    }
-
-    /// The next batch that is no filling.
-    fn next(&self) -> Option<Batch> {
-        for _ in 0..INBOX_BATCHES {
-            let batch = self.mailbox.take()?;
-            if !batch.mail.is_empty() {
-                return Some(batch);
-            }
-            self.refill();
-        }
-        None
-    }
-
-    /// Takes all filling out.
-    fn unfill(&mut self) {
-        let door = self.filling.take().expect("it was filled");
-        let all: Vec<_> = std::iter::from_fn(|| self.mailbox.take()).collect();
-        for batch in all.into_iter().filter(|batch| !batch.mail.is_empty()) {
-            assert!(matches!(door.post(batch), Post::Taken { .. }), "there is room");
-        }
+    /// Takes all out of the mailbox, to be carried later.
+    fn empty(&mut self) {
+        self.taken.extend(std::iter::from_fn(|| self.mailbox.take()));
     }
 
     /// Returns whether anything arrived.

@@ -9,16 +9,22 @@ use corecast::ws::{Decoder, FrameHeader, MaskKey, Opcode, Role, unmask};
 
 use super::hear::Violation;
 use super::journal::{Conn, Journal};
+use super::origin::{self, Approach};
 use super::plan::usize_of;
+use super::plant::Plant;
 use super::secure::Secure;
+use super::stream::Flow;
 use super::wire::Wire;
 use super::words::Words;
 
 /// One connection after the other.
+#[allow(clippy::struct_excessive_bools)] // each is a fact, and they are independent
 pub struct Client {
     pub conn: Conn,
     pub wire: Option<Wire>,
-    /// Its TLS, if it came by the listener that has some.
+    /// Whether it came through a proxy that announces it.
+    pub is_announced: bool,
+    /// Its TLS, if it came by a listener that has some.
     pub secure: Option<Box<Secure>>,
     pub phase: Phase,
     /// What has been read and not understood yet.
@@ -41,7 +47,7 @@ pub struct Client {
     pub is_dismissed: bool,
     /// When it began to ask for something over HTTP.
     pub asked_at: Option<Instant>,
-    pub masks_off: bool,
+    masks_off: bool,
     seq: u64,
 }
 
@@ -52,6 +58,8 @@ pub enum Phase {
     /// HTTP, with the handshake that is under way.
     Http(Option<Box<ClientHandshake>>),
     WebSocket(Decoder),
+    /// Bytes that come back.
+    Stream(Flow),
 }
 
 /// What a client has done that excuses what the server does to it.
@@ -68,6 +76,8 @@ pub struct Faults {
     pub silent: bool,
     /// Something asked the server to close it.
     pub bye: bool,
+    /// Its proxy has not said whose it is, so nobody speaks to it.
+    pub nameless: bool,
 }
 
 /// What a client has seen of a topic.
@@ -80,6 +90,9 @@ pub struct Subscription {
     pub leaving: bool,
 }
 
+/// Every how many connections a proxy does not say whose it is.
+const NAMELESS: Conn = 16;
+
 /// The place of publications from outside all workers, behind the workers'.
 pub const OUTSIDE: usize = 4;
 
@@ -88,6 +101,7 @@ impl Client {
         Self {
             conn: 0,
             wire: None,
+            is_announced: false,
             secure: None,
             phase: Phase::Away,
             inbox: Vec::new(),
@@ -107,23 +121,52 @@ impl Client {
         }
     }
 
-    /// A client that has just connected, and begins to shake hands if that is asked of it.
-    pub fn connected(conn: Conn, mut wire: Wire, is_secure: bool) -> Self {
+    /// A client that has just connected: its proxy announces it if it has one, and it begins to
+    /// shake hands if that is asked of it.
+    pub fn connected(conn: Conn, mut wire: Wire, approach: Approach, plant: Plant) -> Self {
+        let nameless = approach.is_announced && conn.is_multiple_of(NAMELESS);
+        if approach.is_announced {
+            match plant {
+                _ if nameless => wire.write(b"GET / HTTP/1.1\r\n", true),
+                Plant::ForgottenClient => wire.write(b"PROXY UNKNOWN\r\n", true),
+                _ => wire.write(&origin::preamble(conn), true),
+            }
+        }
         let asked_at = Some(wire.delivered_at);
-        let phase = Phase::Http(None);
-        let secure = is_secure.then(|| {
+        let secure = approach.is_secure.then(|| {
             let (secure, flight) = Secure::new();
             wire.write(&flight, true);
             Box::new(secure)
         });
-        Self { conn, wire: Some(wire), secure, phase, asked_at, ..Self::away() }
+        let phase =
+            if approach.is_stream { Phase::Stream(Flow::default()) } else { Phase::Http(None) };
+        Self {
+            conn,
+            wire: Some(wire),
+            is_announced: approach.is_announced,
+            secure,
+            phase,
+            asked_at,
+            faults: Faults { nameless, garbage: nameless, ..Faults::default() },
+            masks_off: plant == Plant::MaskOffset,
+            ..Self::away()
+        }
     }
 
-    /// Whether it is a WebSocket that nobody has closed or broken.
+    /// Whether it is a WebSocket or a stream that nobody has closed or broken.
     pub fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::WebSocket(_))
+        matches!(self.phase, Phase::WebSocket(_) | Phase::Stream(_))
             && !self.is_dismissed
             && self.faults == Faults::default()
+    }
+
+    /// Whether it has come so far that the server can close it.
+    pub fn is_talking(&self) -> bool {
+        match self.phase {
+            Phase::WebSocket(_) => true,
+            Phase::Stream(flow) => flow.has_begun(),
+            Phase::Away | Phase::Http(_) => false,
+        }
     }
 
     pub fn is_away(&self) -> bool {
@@ -182,12 +225,12 @@ impl Client {
     pub fn request(&mut self, body: usize) {
         let seq = self.next_seq();
         let path = format!("/n/{}/{seq}", self.conn);
-        let body = "b".repeat(body);
+        let (address, body) = (origin::address(self.conn), "b".repeat(body));
         let head = match body.len() {
             0 => format!("GET {path} HTTP/1.1\r\nHost: sim\r\n\r\n"),
             len => format!("POST {path} HTTP/1.1\r\nHost: sim\r\nContent-Length: {len}\r\n\r\n"),
         };
-        self.answers.push_back(format!("{path} {body}"));
+        self.answers.push_back(format!("{path} {address} {body}"));
         self.write(format!("{head}{body}").as_bytes(), true);
     }
 

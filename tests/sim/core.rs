@@ -24,12 +24,37 @@ pub struct Core<V: Service> {
     /// Whether a connection was opened since the last turn.
     is_called: bool,
     pub is_accepting: bool,
+    pub shortage: Shortage,
     /// It takes no turns before then.
     pub paused_until: Option<Instant>,
     /// What its loop does wrong.
     plant: Plant,
     /// Streams that its loop forgets to close.
     leaked: Vec<Pipe>,
+}
+
+/// Whether a worker lets nobody in because memory is short, as far as can be known from outside: it
+/// hears of it in its own time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shortage {
+    ordered: bool,
+    pub may_be: bool,
+    pub must_be: bool,
+}
+
+impl Shortage {
+    /// Somebody tells the worker.
+    pub const fn order(&mut self, is_short: bool) {
+        self.ordered = is_short;
+        self.may_be |= is_short;
+        self.must_be &= is_short;
+    }
+
+    /// The worker has read all of its mail.
+    const fn take_note(&mut self) {
+        self.may_be = self.ordered;
+        self.must_be = self.ordered;
+    }
 }
 
 impl<V: Service> Core<V> {
@@ -46,6 +71,7 @@ impl<V: Service> Core<V> {
             is_asleep: false,
             is_called: false,
             is_accepting: true,
+            shortage: Shortage::default(),
             paused_until: None,
             plant,
             leaked: Vec::new(),
@@ -81,6 +107,9 @@ impl<V: Service> Core<V> {
             }
         }
         self.is_asleep = worker.may_sleep();
+        if self.is_asleep {
+            self.shortage.take_note();
+        }
         if exits {
             self.worker = None;
         }

@@ -24,7 +24,7 @@ pub const TOO_LONG: Duration = Duration::from_millis(4_800);
 pub struct Excuses {
     /// The server is shutting down.
     pub draining: bool,
-    /// Limits are tight: anybody may be too slow.
+    /// Limits are tight, or memory was very short: anybody may be too slow.
     pub tight: bool,
     /// When it is.
     pub now: Instant,
@@ -38,6 +38,9 @@ impl Client {
         journal: &Journal,
         excuses: Excuses,
     ) -> Result<(), Violation> {
+        if self.faults.nameless && !bytes.is_empty() {
+            return Err(format!("client {}: was spoken to, and is nobody", self.conn));
+        }
         self.inbox.extend_from_slice(bytes);
         let heard = self.understand(journal, excuses);
         heard.map_err(|violation| format!("client {}: {violation}", self.conn))
@@ -61,6 +64,7 @@ impl Client {
                     }
                 }
                 Phase::WebSocket(_) => return self.hear_frames(journal, excuses),
+                Phase::Stream(_) => return self.hear_stream(),
             }
         }
     }

@@ -1,16 +1,15 @@
 //! One history: workers, clients and the network between them, moved a step at a time.
 
 use std::cell::RefCell;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use corecast::base::{Key, Origin, Readiness};
+use corecast::base::{Key, Readiness};
 use corecast::hub::WorkerId;
 use corecast::worker::addresses::Addresses;
 use corecast::worker::metrics::{Metrics, MetricsSet};
-use corecast::worker::{Listener, Setup, Worker};
+use corecast::worker::{Setup, Worker};
 
 use super::carriers::{Carriers, Ends};
 use super::client::Client;
@@ -18,13 +17,12 @@ use super::core::Core;
 use super::dice::Dice;
 use super::hear::{Excuses, Violation};
 use super::journal::{Conn, Journal};
-use super::pipe::Pipe;
+use super::origin::Approach;
 use super::plan::{Plan, Step, usize_of};
 use super::plant::Plant;
 use super::secure::SERVER;
 use super::service::Subject;
 use super::trace::Trace;
-use super::wire::Wire;
 
 /// How long a shutdown waits for those who do not go.
 pub const DRAIN: Duration = Duration::from_secs(10);
@@ -44,6 +42,10 @@ pub struct History {
     pub last_conn: Conn,
     /// The last publication from outside all workers.
     pub last_call: u64,
+    /// Whether memory was ever so short that those who are behind were sent away.
+    pub was_severe: bool,
+    /// Who is here from where, on all workers.
+    pub addresses: Addresses,
     /// Keys of connections that have gone, for late news.
     stale: Vec<(usize, Key)>,
 }
@@ -55,14 +57,15 @@ impl History {
         let (carriers, ends) = Carriers::new(plan.workers, plan.mailbox_batches, plan.plant);
         let metrics = (0..plan.workers).map(|_| Arc::new(Metrics::default()));
         let metrics: Arc<[_]> = metrics.collect();
+        let addresses = Addresses::new(plan.limits.addresses, rng.below(u64::MAX));
         let mut build = |(number, ends): (usize, Ends)| {
             let service = Subject::new(number, Rc::clone(&journal), plan.plant);
             let worker = Worker::new(Setup {
                 service,
                 id: WorkerId::new(u8::try_from(number).expect("few workers")),
-                listeners: vec![Listener::plain(), Listener::tls(Arc::clone(&SERVER))],
+                listeners: Approach::listeners(&SERVER),
                 limits: plan.plant.spoil(plan.limits),
-                addresses: Addresses::default(),
+                addresses: addresses.clone(),
                 mailbox: ends.mailbox,
                 doors: ends.doors,
                 metrics: MetricsSet::new(Arc::clone(&metrics), number),
@@ -85,6 +88,8 @@ impl History {
             draining_since: None,
             last_conn: 0,
             last_call: 0,
+            was_severe: false,
+            addresses,
             stale: Vec::new(),
         }
     }
@@ -178,6 +183,7 @@ impl History {
         }
         self.trace.note(format_args!("turn of {core}, {told} ready"));
         self.cores[core].turn(self.now)?;
+        self.carriers.note_turn(core);
         self.now += Duration::from_micros(self.rng.below(500));
         // Where a read gave less than there was, the rest seems to have come after it.
         for wire in self.clients.iter_mut().filter_map(|client| client.wire.as_mut()) {
@@ -270,42 +276,6 @@ impl History {
         self.carriers.handle.drain(DRAIN);
     }
 
-    /// Connects a client to a worker that accepts.
-    pub fn connect(&mut self, number: usize) -> Result<(), Violation> {
-        let core = self.below(self.cores.len());
-        if !self.cores[core].is_accepting || self.cores[core].has_exited() {
-            return Ok(());
-        }
-        let (ours, theirs) = Pipe::pair(self.plan.capacity);
-        match self.plan.plant {
-            Plant::LeakingSocket => theirs.leak(),
-            Plant::RepeatedBytes => theirs.repeat(),
-            _ => {}
-        }
-        let is_secure = self.plan.is_secure && self.rng.one_of(1, 2);
-        let via = u32::from(is_secure);
-        let origin = Origin { via, peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)) };
-        let live = self.cores[core].connections();
-        let key = self.cores[core].open(theirs, origin, self.now);
-        self.last_conn += 1;
-        self.trace.note(format_args!("{number} connects to {core}, {via}, as {}", self.last_conn));
-        let Some(key) = key else {
-            let full = usize_of(live) >= self.plan.limits.connections_max;
-            return if full || self.is_draining() {
-                Ok(())
-            } else {
-                Err("not accepted".to_owned())
-            };
-        };
-        if usize_of(live) >= self.plan.limits.connections_max {
-            return Err(format!("{core} holds {live} connections, and took one more"));
-        }
-        let wire = Wire::new(core, key, ours, self.now);
-        self.clients[number] = Client::connected(self.last_conn, wire, is_secure);
-        self.clients[number].masks_off = self.plan.plant == Plant::MaskOffset;
-        Ok(())
-    }
-
     /// Notes that a client's connection is over.
     pub fn forget(&mut self, client: usize) {
         if let Some(wire) = &self.clients[client].wire {
@@ -319,7 +289,8 @@ impl History {
     }
 
     pub const fn excuses(&self) -> Excuses {
-        Excuses { draining: self.is_draining(), tight: !self.plan.roomy, now: self.now }
+        let tight = !self.plan.roomy || self.was_severe;
+        Excuses { draining: self.is_draining(), tight, now: self.now }
     }
 
     pub fn below(&mut self, bound: usize) -> usize {

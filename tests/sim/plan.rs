@@ -1,5 +1,6 @@
 //! What a seed decides before the first step.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use corecast::worker::{Bound, Limits};
@@ -11,6 +12,7 @@ use super::plant::Plant;
 pub const TOPICS: u64 = 4;
 
 /// What a history is made of.
+#[allow(clippy::struct_excessive_bools)] // each is a fact, and they are independent
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub workers: usize,
@@ -25,6 +27,12 @@ pub struct Plan {
     pub roomy: bool,
     /// Whether some clients come through TLS: in few histories, since hands are slow to shake.
     pub is_secure: bool,
+    /// Whether some come through a proxy that announces them.
+    pub is_announced: bool,
+    /// Whether some speak no HTTP.
+    pub is_streaming: bool,
+    /// Whether memory is short at times.
+    pub is_pressed: bool,
     /// What a pipe holds in each direction.
     pub capacity: usize,
     /// Batches a mailbox holds.
@@ -102,6 +110,9 @@ impl Plan {
             limits: limits(rng, roomy),
             roomy,
             is_secure: rng.one_of(1, 8),
+            is_announced: rng.one_of(1, 4),
+            is_streaming: rng.one_of(1, 4),
+            is_pressed: rng.one_of(1, 6),
             capacity: rng.choose(&[200, 1_000, 70_000]),
             mailbox_batches: rng.choose(&[1, 2, 64]),
             jump: Duration::from_millis(1 << rng.below(11)),
@@ -119,6 +130,8 @@ fn limits(rng: &mut Dice, roomy: bool) -> Limits {
         closes_per_turn_max: rng.choose(&[1, 512]),
         // A jump of the clock makes everything old, however much of it is read.
         outbox_ms_max: u64::MAX,
+        // Who has left a stream without a word is gone before the peace is over.
+        stream_idle_ms_max: 60_000,
         ..Limits::default()
     };
     limits.session.websocket.message_bytes_max = rng.choose(&[700, 64 * 1_024]);
@@ -133,6 +146,7 @@ fn limits(rng: &mut Dice, roomy: bool) -> Limits {
         limits.hub.backlog_bytes_max = rng.choose(&[1_000, 64 * 1_024 * 1_024]);
         limits.staged_bytes_max = rng.choose(&[1, 300, 16 * 1_024 * 1_024]);
         limits.connections_max = rng.choose(&[2, 6, usize::MAX]);
+        limits.addresses.connections_max = NonZeroU32::new(rng.choose(&[0, 0, 1, 2]));
     }
     limits
 }

@@ -57,13 +57,23 @@ pub enum Plant {
     CrossedTopic,
     /// A close that the service asks for is not made.
     ForgottenClose,
+    /// Of a connection through a proxy the proxy's own address is taken for the client's.
+    ForgottenClient,
+    /// A connection that has ended still counts for its address.
+    ForgottenSeat,
+    /// Of a stream, a byte is lost where a socket takes a write in part.
+    SwallowedByte,
+    /// That there is enough memory again is not told.
+    ForgottenRelief,
+    /// That memory is short does not keep anybody out.
+    ForgottenShortage,
 }
 
 /// Every how many times a plant does its harm that would else show at once.
 pub const SELDOM: u64 = 7;
 
 impl Plant {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 29] = [
         Self::ForgottenWake,
         Self::ForgottenGeneration,
         Self::MaskOffset,
@@ -88,6 +98,11 @@ impl Plant {
         Self::RepeatedBytes,
         Self::CrossedTopic,
         Self::ForgottenClose,
+        Self::ForgottenClient,
+        Self::ForgottenSeat,
+        Self::SwallowedByte,
+        Self::ForgottenRelief,
+        Self::ForgottenShortage,
     ];
 
     /// The limits of a worker that is meant to have `limits`.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use corecast::base::Readiness;
 use corecast::session::CloseReason;
+use corecast::worker::Pressure;
 
 use super::client::{Client, Phase};
 use super::core::Core;
@@ -11,6 +12,7 @@ use super::hear::{TOO_LONG, Violation};
 use super::history::{DRAIN, History};
 use super::plan::TOPICS;
 use super::service::topic_name;
+use super::stream::Flow;
 use super::wire::Wire;
 
 /// Rounds in which everything must have settled, once nothing breaks any more.
@@ -61,7 +63,7 @@ impl History {
         let limits = &self.plan.limits;
         let silence_min = limits.heartbeat_ms * (u64::from(limits.heartbeat_misses_max) + 1);
         let excused = match reason {
-            CloseReason::Peer(_) => faults.closed,
+            CloseReason::Peer(_) => faults.closed || (faults.broken && client.is_stream()),
             CloseReason::Lost => faults.broken,
             CloseReason::Service(_) => faults.bye,
             CloseReason::Fault(_) => faults.garbage,
@@ -69,8 +71,11 @@ impl History {
             CloseReason::Slow | CloseReason::Gap => !self.plan.roomy,
             // What has arrived and was not told yet is silence as well.
             CloseReason::Silent => {
-                silence >= Duration::from_millis(silence_min - 500) || wire.edges().is_readable()
+                let is_over = silence >= Duration::from_millis(silence_min - 500);
+                let was_idle = client.is_stream() && self.was_idle(wire);
+                is_over || was_idle || wire.edges().is_readable()
             }
+            CloseReason::Memory => self.was_severe,
             CloseReason::Unfinished => wire.partial_max >= Duration::from_millis(9_800),
             CloseReason::Stalled => wire.pipe.is_owed(),
             CloseReason::Request | CloseReason::Unanswered => true,
@@ -82,7 +87,6 @@ impl History {
             | CloseReason::Panicked
             | CloseReason::Unwanted
             | CloseReason::Flooding
-            | CloseReason::Memory
             | CloseReason::Unannounced
             | CloseReason::Crowded => false,
         };
@@ -106,6 +110,7 @@ impl History {
                 Some("it was left without a close")
             }
             Phase::Http(_) if self.is_unjust(client) => Some("a request was left unanswered"),
+            Phase::Stream(flow) => self.review_stream_end(client, *flow),
             _ => None,
         };
         if let Some(violation) = violation
@@ -113,8 +118,11 @@ impl History {
         {
             return Err(format!("client {}: {violation}", client.conn));
         }
+        let client = &mut self.clients[number];
+        // The end of a stream is its only close.
+        client.is_dismissed |= client.is_stream();
         // A rude one keeps its side open until the worker has gone.
-        if !client.rude || wire.pipe.is_dropped() {
+        if !client.rude || client.wire.as_ref().is_none_or(|wire| wire.pipe.is_dropped()) {
             self.trace.note(format_args!("{number} sees the end"));
             self.forget(number);
         }
@@ -126,16 +134,45 @@ impl History {
         let waits = !client.answers.is_empty() || matches!(client.phase, Phase::Http(Some(_)));
         let is_read = client.wire.as_ref().is_some_and(Wire::is_read);
         let has_said_all = is_read && client.tail.is_empty() && !client.is_handshaking();
-        waits && has_said_all && client.may_speak() && !self.is_draining()
+        let is_crowded = client.is_announced && self.is_crowding();
+        waits && has_said_all && client.may_speak() && !is_crowded && !self.is_draining()
+    }
+
+    /// Whether nothing has come on a stream for so long that it was ended.
+    fn was_idle(&self, wire: &Wire) -> bool {
+        let idle_ms = self.plan.limits.stream_idle_ms_max - 500;
+        wire.silence_before(self.now) >= Duration::from_millis(idle_ms)
+    }
+
+    /// What is wrong with the end of a stream, if anything is.
+    fn review_stream_end(&self, client: &Client, flow: Flow) -> Option<&'static str> {
+        let waited = client.asked_at.is_some_and(|at| self.now - at >= TOO_LONG);
+        let may_be_unwanted = waited || (client.is_announced && self.is_crowding());
+        let is_unwanted = client.faults.nameless || (!flow.has_begun() && may_be_unwanted);
+        // The end comes before the word of it: the worker awaits ours.
+        let was_idle = client.wire.as_ref().is_some_and(|wire| self.was_idle(wire));
+        let is_lawful = is_unwanted || was_idle;
+        let is_sent_away = client.faults.bye || self.was_severe || self.is_draining();
+        if is_lawful || is_sent_away {
+            return None;
+        }
+        if !client.faults.closed {
+            return Some("its stream was ended");
+        }
+        (flow.missing(client.conn) > 0).then_some("the end of its stream never came")
     }
 
     /// After the last fault: everything settles, works, stays, and can be shut down.
     pub fn conclude(&mut self) -> Result<(), Violation> {
         self.trace.note(format_args!("peace"));
         self.carriers.widen();
+        self.press(Pressure::Low)?;
         for client in &mut self.clients {
             client.stalled_until = None;
             client.finish_message();
+            if client.is_open() {
+                client.stream(9);
+            }
             if let Some(wire) = &client.wire {
                 wire.pipe.set_capacity(self.plan.capacity.max(1_000));
                 wire.pipe.set_chunk(usize::MAX);
@@ -144,6 +181,7 @@ impl History {
         self.settle()?;
         self.check_settled()?;
         if !self.is_draining() {
+            self.check_accepting()?;
             self.watch()?;
             self.publish_once_more()?;
             self.drain();
@@ -187,6 +225,11 @@ impl History {
                 let missing = (client.echoes.len(), client.pongs.len());
                 return Err(format!("client {who} misses {missing:?} echoes and pongs"));
             }
+            if let Phase::Stream(flow) = client.phase
+                && flow.missing(who) > 0
+            {
+                return Err(format!("client {who} misses {} bytes", flow.missing(who)));
+            }
             for (topic, subscription) in &client.topics {
                 if subscription.answered.is_none() {
                     return Err(format!("client {who} was never told that topic {topic} counts"));
@@ -201,10 +244,15 @@ impl History {
 
     /// Lets time pass. Whoever answers pings must stay; whoever does not must go.
     fn watch(&mut self) -> Result<(), Violation> {
-        let open = |client: &Client| client.is_open().then_some(client.conn);
+        let is_used = |client: &Client| client.is_open() && client.is_talking();
+        let open = |client: &Client| is_used(client).then_some(client.conn);
         let before: Vec<_> = self.clients.iter().filter_map(open).collect();
-        for _ in 0..WATCHED {
+        for second in 0..WATCHED {
             self.now += Duration::from_secs(1);
+            // A stream has no ping that would show that its client lives.
+            if second % 16 == 0 {
+                self.clients.iter_mut().for_each(|client| client.stream(1));
+            }
             self.settle()?;
         }
         let after: Vec<_> = self.clients.iter().filter_map(open).collect();
@@ -224,8 +272,7 @@ impl History {
         for number in 0..self.clients.len() {
             for topic in 0..TOPICS {
                 if self.clients[number].is_open() {
-                    self.clients[number].publish(topic, 5);
-                    self.clients[number].echo(5, 2, 0);
+                    self.clients[number].say_once_more(topic);
                     self.settle()?;
                 }
             }
@@ -264,6 +311,7 @@ impl History {
             let (accepted, closed) = (journal.accepted, journal.closed);
             return Err(format!("{live} live, {accepted} accepted, {closed} closed"));
         }
+        self.check_addresses()?;
         match self.clients.iter().find(|client| client.is_open()) {
             Some(client) => Err(format!("client {} was not told of the end", client.conn)),
             None => Ok(()),
@@ -272,6 +320,19 @@ impl History {
 }
 
 impl Client {
+    pub const fn is_stream(&self) -> bool {
+        matches!(self.phase, Phase::Stream(_))
+    }
+
+    fn say_once_more(&mut self, topic: u64) {
+        if self.is_stream() {
+            self.stream(9);
+        } else {
+            self.publish(topic, 5);
+            self.echo(5, 2, 0);
+        }
+    }
+
     /// Whether nothing of it is under way in either direction.
     fn is_quiet(&self) -> bool {
         self.wire.as_ref().is_none_or(|wire| {

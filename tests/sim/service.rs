@@ -1,18 +1,21 @@
 //! The service under test: topics, echoes and whispers, each of which it notes in the journal.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use corecast::base::{Key, Map};
 use corecast::http::{Response, Status};
 use corecast::hub::{Subscribed, TopicName};
 use corecast::session::CloseReason;
-use corecast::worker::{Context, Incoming, Service, Verdict};
+use corecast::worker::{Caller, Context, Incoming, Offer, Service, Verdict};
 use corecast::ws::{CloseCode, Message};
 
 use super::journal::{Conn, Journal};
+use super::origin;
 use super::plan::TOPICS;
 use super::plant::{Plant, SELDOM};
+use super::stream;
 use super::words::Words;
 
 /// One worker's service.
@@ -84,6 +87,17 @@ impl Subject {
         }
     }
 
+    /// Notes who has come, and that it comes from where its client is.
+    fn welcome(&mut self, conn: Conn, key: Key, address: SocketAddr) {
+        self.directory.insert(conn, key);
+        self.slots.insert(key.index(), key);
+        let mut journal = self.journal.borrow_mut();
+        journal.accepted += 1;
+        if address != origin::address(conn) {
+            journal.garbled = Some(format!("{conn} comes from {address}"));
+        }
+    }
+
     /// Whom a key leads to: the one it was made for, or nobody.
     fn reached(&self, key: Key) -> Key {
         match self.plant {
@@ -109,15 +123,27 @@ impl Service for Subject {
                 let _ = cx.subscribe(request.key, topic).expect("few topics");
             }
         }
-        self.directory.insert(conn, request.key);
-        self.slots.insert(request.key.index(), request.key);
-        self.journal.borrow_mut().accepted += 1;
+        self.welcome(conn, request.key, request.peer.address);
         Verdict::accept(State { conn, topics, joining: Vec::new() })
     }
 
     fn request(&mut self, request: &Incoming<'_>, _cx: &mut Cx<'_>) -> Response {
         let said = String::from_utf8_lossy(request.body);
-        Response::text(Status::OK, format!("{} {said}", request.head.path()))
+        let (path, address) = (request.head.path(), request.peer.address);
+        Response::text(Status::OK, format!("{path} {address} {said}"))
+    }
+
+    fn connected(&mut self, caller: &Caller<'_>, cx: &mut Cx<'_>) -> Option<State> {
+        let conn = Conn::from(caller.peer.address.port());
+        self.welcome(conn, caller.key, caller.peer.address);
+        let _ = cx.write(caller.key, stream::welcome(conn).as_bytes());
+        Some(State { conn, topics: Vec::new(), joining: Vec::new() })
+    }
+
+    fn bytes(&mut self, key: Key, bytes: &[u8], cx: &mut Cx<'_>) {
+        if cx.write(key, bytes) != Offer::Queued {
+            self.journal.borrow_mut().garbled = Some("more of a stream than it takes".to_owned());
+        }
     }
 
     fn opened(&mut self, key: Key, cx: &mut Cx<'_>) {

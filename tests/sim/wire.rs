@@ -22,6 +22,8 @@ pub struct Wire {
     edges: Readiness,
     /// When bytes last arrived.
     pub delivered_at: Instant,
+    /// The longest for which none did, before that.
+    silence_max: Duration,
     delivered: u64,
     /// Where each message in flight or unread ends, counted from the first byte.
     ends: VecDeque<u64>,
@@ -44,6 +46,7 @@ impl Wire {
             finished: false,
             edges: Readiness::default(),
             delivered_at: now,
+            silence_max: Duration::ZERO,
             delivered: 0,
             ends: VecDeque::new(),
             written: 0,
@@ -70,6 +73,11 @@ impl Wire {
         self.finishing = true;
     }
 
+    /// The longest for which nothing has ever arrived.
+    pub fn silence_before(&self, now: Instant) -> Duration {
+        self.silence_max.max(now - self.delivered_at)
+    }
+
     /// Whether something of the client is on its way.
     pub fn is_underway(&self) -> bool {
         !self.in_flight.is_empty() || (self.finishing && !self.finished)
@@ -88,6 +96,7 @@ impl Wire {
         self.in_flight.drain(..arrived);
         self.delivered += arrived as u64;
         if arrived > 0 {
+            self.silence_max = self.silence_before(now);
             self.delivered_at = now;
             self.note(Readiness::READABLE);
         }

@@ -21,6 +21,8 @@ struct Lane {
     leaks: bool,
     /// Whether a write that is taken in part is told as less than was taken.
     repeats: bool,
+    /// Whether a write that is taken in part is told as more than was taken.
+    swallows: bool,
     /// Whether the next read or write is interrupted.
     interrupts: bool,
     /// Whether the last write was not taken whole.
@@ -106,6 +108,11 @@ impl Pipe {
         self.outgoing.borrow_mut().repeats = true;
     }
 
+    /// Makes this end tell of a write that there is not room for one byte more than it took.
+    pub(crate) fn swallow(&self) {
+        self.outgoing.borrow_mut().swallows = true;
+    }
+
     /// How many bytes wait to be read here.
     pub(crate) fn readable(&self) -> usize {
         self.incoming.borrow().bytes.len()
@@ -189,7 +196,8 @@ impl Write for Pipe {
         }
         lane.bytes.extend(bytes.iter().take(len));
         let forgotten = usize::from(lane.repeats && lane.owes && len > 1);
-        Ok(len - forgotten)
+        let swallowed = usize::from(lane.swallows && lane.owes);
+        Ok(len - forgotten + swallowed)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -32,6 +32,9 @@ use super::subject::Subject;
 /// The worlds in which each limit is reached.
 const SEEDS: Range<u64> = 0..8;
 
+/// Batches a mailbox between two workers holds: more than are posted before one is carried.
+const MAILBOX_BATCHES: usize = 64;
+
 /// Rounds in which a world must have come to rest.
 const ROUNDS_MAX: usize = 10_000;
 
@@ -74,7 +77,7 @@ impl World {
         let workers = 1 + usize_of(dice.below(3));
         let now = Instant::now();
         let metrics: Arc<[_]> = (0..workers).map(|_| Arc::new(Metrics::default())).collect();
-        let (carriers, ends) = Carriers::new(workers, usize::MAX, Plant::Nothing);
+        let (carriers, ends) = Carriers::new(workers, MAILBOX_BATCHES, Plant::Nothing);
         let addresses = Addresses::new(limits.addresses, seed);
         let mut build = |(number, ends): (usize, Ends)| {
             let worker = Worker::new(Setup {
