@@ -17,6 +17,9 @@ pub struct Charges {
     pub server_before: Option<Memory>,
     /// Memory of the server at the end of the hold.
     pub server_held: Option<Memory>,
+    /// Open files of the server at the end of the hold.
+    #[serde(default)]
+    pub server_files: Option<u64>,
     /// User memory of the server for a connection, by its Pss.
     pub server_bytes_per_conn: Option<u64>,
     /// The same by its private pages alone.
@@ -61,6 +64,7 @@ impl Charges {
             connections: trial.held,
             server_before: before.server,
             server_held: end.server,
+            server_files: end.server_files,
             server_bytes_per_conn: memory(&before.server, &end.server, |it| it.pss_bytes),
             server_private_bytes_per_conn: memory(&before.server, &end.server, |it| {
                 it.private_bytes

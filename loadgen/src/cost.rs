@@ -24,6 +24,8 @@ pub struct Sample {
     pub kernel: Option<Kernel>,
     /// CPU time of the server so far, in nanoseconds.
     pub server_cpu_ns: Option<u64>,
+    /// Open files of the server.
+    pub server_files: Option<u64>,
     /// CPU time of each of our threads so far.
     pub generator_cpu: Vec<TaskCpu>,
     /// What a hypervisor took from the machine so far, and all there was, in ticks.
@@ -39,6 +41,7 @@ impl Sample {
             generator: Memory::of("self"),
             kernel: Kernel::now(),
             server_cpu_ns: process.as_deref().and_then(cpu_ns),
+            server_files: process.as_deref().and_then(open_files),
             generator_cpu: tasks("self"),
             steal: proc::read("stat").and_then(|text| proc::steal_ticks(&text)),
         }
@@ -185,6 +188,21 @@ pub fn tasks(process: &str) -> Vec<TaskCpu> {
         .collect();
     tasks.sort_by_key(|task| task.id);
     tasks
+}
+
+/// How many files a process has open, in all its tables.
+///
+/// The kernel tells it as the size of a directory (Linux 6.2), so that nothing is listed. Threads
+/// with tables of their own have different numbers of files; where all have the same, it is one.
+fn open_files(process: &str) -> Option<u64> {
+    let tables = fs::read_dir(format!("/proc/{process}/task")).ok()?;
+    let size = |entry: std::io::Result<fs::DirEntry>| {
+        Some(fs::metadata(entry.ok()?.path().join("fd")).ok()?.len())
+    };
+    let sizes: Vec<_> = tables.filter_map(size).collect();
+    let (least, most) = (*sizes.iter().min()?, *sizes.iter().max()?);
+    let files = if least == most { most } else { sizes.iter().sum() };
+    (files > 0).then_some(files)
 }
 
 /// CPU time of a process, threads that have ended included.

@@ -29,6 +29,7 @@ mod client;
 mod compare;
 mod cost;
 mod driver;
+mod fit;
 mod fleet;
 mod heat;
 mod host;
@@ -92,6 +93,7 @@ fn main() -> ExitCode {
         (Some(Command::Compare(args)), _) => concluded(compare::compare(&args)),
         (Some(Command::Check(args)), _) => concluded(check::check(&args)),
         (Some(Command::Report(args)), _) => concluded(html::command::report(&args)),
+        (Some(Command::Fit(args)), _) => concluded(fit::fit(&args)),
         (Some(Command::Completions(args)), _) => written(manual::completions(&args)),
         (Some(Command::Man(args)), _) => written(manual::man(&args)),
         (None, Some(args)) => run(&args),

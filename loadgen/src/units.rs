@@ -82,13 +82,16 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 type Scale = [(&'static str, f64)];
 
 const COUNTS: [(&str, f64); 5] = [("k", 1e3), ("K", 1e3), ("m", 1e6), ("M", 1e6), ("", 1.0)];
-const BYTES: [(&str, f64); 8] = [
+const BYTES: [(&str, f64); 11] = [
+    ("GiB", 1_073_741_824.0),
+    ("GB", 1e9),
     ("KiB", 1024.0),
     ("MiB", 1_048_576.0),
     ("kB", 1e3),
     ("MB", 1e6),
     ("k", 1024.0),
     ("M", 1_048_576.0),
+    ("G", 1_073_741_824.0),
     ("B", 1.0),
     ("", 1.0),
 ];
@@ -252,7 +255,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read_in_bytes() {
-        for (text, bytes) in [("64", 64), ("4KiB", 4096), ("4k", 4096), ("2MB", 2_000_000)] {
+        for (text, bytes) in
+            [("64", 64), ("4KiB", 4096), ("4k", 4096), ("2MB", 2_000_000), ("16GiB", 1 << 34)]
+        {
             assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
         }
     }

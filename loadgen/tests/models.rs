@@ -56,6 +56,49 @@ fn a_result_is_the_same_as_itself_and_a_regression_is_found() {
 }
 
 #[test]
+fn machines_are_planned_by_runs_that_differ_in_their_number() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    record(file("base").as_ref(), "--conns 4 --hold 1s");
+    let base = read(file("base").as_ref());
+    let mut files = Vec::new();
+    for level in 1..=6u64 {
+        let mut run = base.clone();
+        let conns = level * 1_000;
+        run["accounting"]["held"] = conns.into();
+        run["cost"]["connections"] = conns.into();
+        run["cost"]["kernel_bytes_per_end"] = 4_000.into();
+        // A few bytes off the line, to both sides.
+        let bytes = 1_000_000 + 600 * conns + level % 2 * 50;
+        run["cost"]["server_held"] =
+            serde_json::json!({"pss_bytes": bytes, "private_bytes": bytes});
+        run["cost"]["server_hold_cpu_ns"] = (conns * 1_000 + level % 3 * 9).into();
+        run["delivery"]["published"] = conns.into();
+        run["delivery"]["received"] = conns.into();
+        run["labels"]["sweep.cores"] = "2".into();
+        files.push(file(&level.to_string()));
+        std::fs::write(files.last().unwrap(), run.to_string()).unwrap();
+    }
+    let fit = |files: &[String], flags: &str| {
+        let mut command = loadgen(&format!("fit --memory 1GiB --cores 8 {flags}"));
+        let output = command.args(files).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (exit, page) = fit(&files, "");
+    assert_eq!(exit, Some(0), "{page}");
+    for part in ["binding: memory, 87 % of it the kernel's", "2,500,000 users: 28 machines"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(page.contains("three parameters take 6 different numbers of cores"), "{page}");
+    let (_, json) = fit(&files, "--headroom 0% --users 100k --json -");
+    let models = &serde_json::from_str::<Value>(&json).unwrap()["models"];
+    assert_eq!((&models["planning"]["machines"], &models["usl"]), (&2.into(), &Value::Null));
+    assert!((models["linear"]["user"]["b"].as_f64().unwrap() - 600.0).abs() < 1.0);
+    assert!(fit(&files[..5], "").1.contains("there are 5"));
+    assert_eq!(fit(&["/nowhere.json".to_owned()], "").0, Some(2));
+}
+
+#[test]
 fn results_are_merged_into_one_that_can_be_merged_again() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);

@@ -27,6 +27,7 @@ use clap::{Parser, Subcommand};
 use crate::attack::AttackArgs;
 use crate::check::CheckArgs;
 use crate::compare::CompareArgs;
+use crate::fit::FitArgs;
 use crate::html::command::ReportArgs;
 use crate::manual::{Completions, Man};
 use crate::merge::MergeArgs;
@@ -107,6 +108,9 @@ pub enum Command {
     Check(Box<CheckArgs>),
     /// Writes a result as one page of HTML, beside another one if there are two
     Report(ReportArgs),
+    /// Makes models of several results: what a connection costs, what cores bring, how many
+    /// machines it takes
+    Fit(FitArgs),
     /// Serves as the subject of a measurement, until standard input ends
     #[command(hide = true)]
     Serve(ServeArgs),

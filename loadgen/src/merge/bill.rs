@@ -36,6 +36,7 @@ pub(super) fn of(documents: &[&Document], together: Together) -> Charges {
         connections,
         server_before: bills.iter().filter_map(|bill| bill.server_before).reduce(smaller),
         server_held: bills.iter().filter_map(|bill| bill.server_held).reduce(larger),
+        server_files: server(|bill| bill.server_files),
         server_bytes_per_conn: per_conn(server(|bill| {
             bill.server_bytes_per_conn.map(|bytes| bytes * bill.connections)
         })),

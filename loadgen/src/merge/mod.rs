@@ -17,6 +17,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+pub use self::sum::runs;
+
 use crate::result::{Difference, Document, differences};
 use crate::run::{self, Refusal};
 use crate::units;

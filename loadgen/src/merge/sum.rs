@@ -51,12 +51,13 @@ pub(super) fn of(documents: &[&Document], together: Together) -> Document {
         slo,
         validity,
         capacity: None,
+        models: None,
         merged: documents.iter().flat_map(|document| runs(document)).collect(),
     }
 }
 
 /// The runs that `document` tells of: itself, unless it was merged already.
-fn runs(document: &Document) -> Vec<MergedRun> {
+pub fn runs(document: &Document) -> Vec<MergedRun> {
     if !document.merged.is_empty() {
         return document.merged.clone();
     }

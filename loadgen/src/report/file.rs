@@ -39,6 +39,7 @@ pub fn document(findings: &Findings<'_>) -> Document {
         validity: verdict.validity.clone(),
         capacity: None,
         verdict: Ending { exit: verdict.exit as u8, text: verdict.text.clone() },
+        models: None,
         merged: Vec::new(),
     }
 }

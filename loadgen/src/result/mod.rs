@@ -10,6 +10,7 @@ mod capacity;
 mod difference;
 mod distribution;
 mod habits;
+mod models;
 #[cfg(test)]
 pub mod sample;
 mod sheets;
@@ -26,6 +27,7 @@ pub use self::capacity::{Capacity, CapacityStep};
 pub use self::difference::{Difference, differences};
 pub use self::distribution::{Distribution, Origin};
 pub use self::habits::{SlowReaders, StormSheet};
+pub use self::models::{Linear, Models, Planning, Usl};
 pub use self::sheets::{
     Attempts, Delivery, Ending, Heartbeats, MergedRun, PartSheet, Phase, PlanSheet, ScenarioSheet,
     ServerSheet, Spread, Tool,
@@ -89,6 +91,9 @@ pub struct Document {
     pub capacity: Option<Capacity>,
     /// What it comes to.
     pub verdict: Ending,
+    /// What was learnt of connections from several runs. All the rest tells of the largest.
+    #[serde(default)]
+    pub models: Option<Models>,
     /// The runs that it was merged from; none if it was one.
     #[serde(default)]
     pub merged: Vec<MergedRun>,
