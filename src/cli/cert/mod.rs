@@ -1,7 +1,6 @@
 //! `corecast cert`: certificates without half a dozen commands of `openssl`. One file a command.
 
 mod authority;
-mod fetch;
 mod flags;
 mod issue;
 mod request;

@@ -1,18 +1,19 @@
 //! `corecast cert show`: what certificates say.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use corecast::tls::config::Trust;
+use corecast::client::{Connection, Dialer, Url};
+use corecast::tls::config::{Trust, returning_client_config};
 use corecast::tls::pki::files::{self, Item};
 use corecast::tls::pki::{
     Description, PkiError, Refusal, Request, Standing, date, is_signed_by, verify,
 };
-use corecast::tls::{CertificateDer, Fault, trust};
+use corecast::tls::{CertificateDer, Fault, ServerName, trust};
 
 use super::super::{Failure, identity, now};
-use super::fetch::{Server, Shown};
 use super::flags::list;
 
 /// What may be said to `cert show`.
@@ -28,15 +29,27 @@ pub(super) struct Arguments {
     ca: Option<PathBuf>,
 }
 
+/// How long a server may take, to be reached and to shake hands.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Shows them.
 pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
-    match arguments.target.to_str().and_then(Server::of) {
-        Some(server) => of_server(&server?, arguments.ca.as_deref()),
+    match arguments.target.to_str().filter(|target| target.contains("://")) {
+        Some(url) => of_server(&server(url)?, arguments.ca.as_deref()),
         None if arguments.ca.is_some() => {
             Err(Failure::Usage("--ca goes with the URL of a server".to_owned()))
         }
         None => of_file(&arguments.target),
     }
+}
+
+/// The server of a URL, if it has a certificate.
+fn server(text: &str) -> Result<Url, Failure> {
+    let url: Url = text.parse().map_err(Failure::Usage)?;
+    if url.scheme.is_secure() {
+        return Ok(url);
+    }
+    Err(Failure::Usage(format!("{text}: only https, wss and tls have certificates")))
 }
 
 fn of_file(path: &Path) -> Result<String, Failure> {
@@ -45,27 +58,34 @@ fn of_file(path: &Path) -> Result<String, Failure> {
 }
 
 /// What a server shows, whether or not it is to be believed, and which of the two.
-fn of_server(server: &Server, authorities: Option<&Path>) -> Result<String, Failure> {
+fn of_server(server: &Url, authorities: Option<&Path>) -> Result<String, Failure> {
     // A file that somebody names is to be there; a system without authorities believes nobody.
     let trust = match authorities {
         Some(path) => Ok(trust::in_file(path)?),
         None => trust::system(development_authority(server).as_deref()),
     };
-    let Shown { chain, agreed } = server.visit()?;
+    let place = server.place();
+    let failed = |reason: &dyn Display| Failure::World(format!("{place}: {reason}"));
+    // Nobody has to be believed to be shown.
+    let tls = returning_client_config(Trust::Anyone, None, &["http/1.1"])?;
+    let dialer = Dialer { tls: Some(tls), server_name: None, timeout: PATIENCE };
+    let connection = Connection::open(server, &dialer).map_err(|failure| failed(&failure))?;
+    let settled = connection.negotiated().ok_or_else(|| failed(&"it has not shown who it is"))?;
     let verdict = match trust {
         Err(error) => format!("unknown: {error}"),
-        Ok(trust) => verdict(&chain, trust, server)?,
+        Ok(trust) => verdict(settled.chain, trust, server)?,
     };
-    let items: Vec<_> = chain.into_iter().map(Item::Certificate).collect();
-    let described = describe(&items, now())
-        .map_err(|refusal| Failure::World(format!("{server}: {refusal}")))?;
-    Ok(format!("server       {server} ({agreed})\nverifies     {verdict}\n\n{described}"))
+    let items: Vec<_> =
+        settled.chain.iter().map(|it| Item::Certificate(it.clone().into_owned())).collect();
+    let described = describe(&items, now()).map_err(|refusal| failed(&refusal))?;
+    let agreed = format!("{}, {}", settled.version, settled.suite());
+    Ok(format!("server       {place} ({agreed})\nverifies     {verdict}\n\n{described}"))
 }
 
-fn verdict(chain: &[CertificateDer<'_>], trust: Trust, server: &Server) -> Result<String, Failure> {
+fn verdict(chain: &[CertificateDer<'_>], trust: Trust, server: &Url) -> Result<String, Failure> {
     let believed = match trust {
         Trust::Anyone => Ok(()),
-        Trust::Authorities(them) => verify::server(chain, &them, &server.name()?, now()),
+        Trust::Authorities(them) => verify::server(chain, &them, &name_of(server)?, now()),
     };
     Ok(match believed {
         Ok(()) => format!("yes, as {}", server.host),
@@ -73,8 +93,13 @@ fn verdict(chain: &[CertificateDer<'_>], trust: Trust, server: &Server) -> Resul
     })
 }
 
+/// The name that its certificate must have.
+fn name_of(server: &Url) -> Result<ServerName<'static>, Failure> {
+    ServerName::try_from(server.host.clone()).map_err(|error| Failure::Usage(error.to_string()))
+}
+
 /// The development authority, which is believed on this machine only.
-fn development_authority(server: &Server) -> Option<PathBuf> {
+fn development_authority(server: &Url) -> Option<PathBuf> {
     server.is_local().then(identity::development_authority)?
 }
 
