@@ -12,6 +12,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use corecast::base::Input;
 use corecast::tls::{self, Random, Tls};
 use corecast::ws::deflate::{Context, Inflater, Parameters, WindowBits};
@@ -48,8 +49,20 @@ pub struct Greeting {
     pub deflate: bool,
     /// Further headers.
     pub headers: Vec<(String, String)>,
+    /// How frames are masked.
+    pub mask: Mask,
     /// What a server may send.
     pub limits: ws::Limits,
+}
+
+/// With what frames are masked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Mask {
+    /// With another key each, that nobody can guess (RFC 6455 §10.3)
+    #[default]
+    Random,
+    /// With zeros, which leave them as they are: for looking at them on the wire
+    Zero,
 }
 
 impl Greeting {
@@ -71,14 +84,24 @@ pub struct Pen {
     /// What is to be written to the connection at hand.
     pub wire: Vec<u8>,
     plaintext: Vec<u8>,
+    /// How frames are masked.
+    mask: Mask,
     /// Made when the first deflated message comes.
     inflater: Option<Inflater>,
 }
 
 impl Pen {
     /// A pen that has written nothing.
-    pub fn new() -> Self {
-        Self { random: Random::new(), wire: Vec::new(), plaintext: Vec::new(), inflater: None }
+    pub fn new(mask: Mask) -> Self {
+        let (wire, plaintext) = (Vec::new(), Vec::new());
+        Self { random: Random::new(), wire, plaintext, mask, inflater: None }
+    }
+
+    fn key(&mut self) -> MaskKey {
+        match self.mask {
+            Mask::Random => MaskKey(self.random.draw()),
+            Mask::Zero => MaskKey([0; 4]),
+        }
     }
 
     /// What inflates the messages of all connections, none of which keeps a context.
@@ -246,8 +269,8 @@ impl Client {
     }
 
     /// Says a message.
-    pub fn say(&mut self, payload: &[u8], pen: &mut Pen) -> Result<(), Trouble> {
-        self.write(Opcode::Binary, payload, pen)
+    pub fn say(&mut self, opcode: Opcode, payload: &[u8], pen: &mut Pen) -> Result<(), Trouble> {
+        self.write(opcode, payload, pen)
     }
 
     /// Asks the server whether it lives.
@@ -300,7 +323,7 @@ impl Client {
 
     fn write(&mut self, opcode: Opcode, payload: &[u8], pen: &mut Pen) -> Result<(), Trouble> {
         pen.plaintext.clear();
-        let key = MaskKey(pen.random.draw());
+        let key = pen.key();
         encoder::encode_masked(&mut pen.plaintext, opcode, payload, key);
         self.seal(pen)
     }
@@ -325,6 +348,7 @@ mod tests {
 
     fn greeting() -> Greeting {
         Greeting {
+            mask: Mask::Random,
             tls: None,
             authority: "h:1".to_owned(),
             paths: vec!["/echo".to_owned()],
@@ -337,7 +361,7 @@ mod tests {
 
     /// A client that has written its request, and the server's answer to that.
     fn upgraded() -> (Client, Pen, Vec<u8>) {
-        let mut pen = Pen::new();
+        let mut pen = Pen::new(Mask::Random);
         let mut client = Client::new(&greeting(), 0, &mut pen.random).unwrap();
         client.begin(&mut pen).unwrap();
         let mut request = std::mem::take(&mut pen.wire);
@@ -404,10 +428,19 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_masked_with_zeros_can_be_read_on_the_wire() {
+        let (mut client, _, answer) = upgraded();
+        let mut pen = Pen::new(Mask::Zero);
+        feed(&mut client, &mut pen, &answer);
+        client.say(Opcode::Text, b"legible", &mut pen).unwrap();
+        assert_eq!(pen.wire, [&[0x81, 0x87, 0, 0, 0, 0], &b"legible"[..]].concat());
+    }
+
+    #[test]
     fn what_a_server_deflates_is_inflated_and_one_that_declines_is_left() {
         let greeting = Greeting { deflate: true, ..greeting() };
         for takeover in [Some(Takeover::Offered), None] {
-            let mut pen = Pen::new();
+            let mut pen = Pen::new(Mask::Random);
             let mut client = Client::new(&greeting, 0, &mut pen.random).unwrap();
             client.begin(&mut pen).unwrap();
             let mut request = std::mem::take(&mut pen.wire);
@@ -450,7 +483,7 @@ mod tests {
         let config = client_config(Trust::Anyone).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let greeting = Greeting { tls: Some((config, name)), ..greeting() };
-        let mut pen = Pen::new();
+        let mut pen = Pen::new(Mask::Random);
         let mut client = Client::new(&greeting, 0, &mut pen.random).unwrap();
         client.begin(&mut pen).unwrap();
         // A handshake record of TLS 1.0 to 1.2, as RFC 8446 §5.1 wants the first one.

@@ -16,29 +16,28 @@
 //! ones do nothing ([`Fleet::halt`]); what was counted until then stands. Whatever happens,
 //! [`Fleet::dismiss`] has every driver quit and waits for it.
 
+mod station;
+
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use corecast::base::Wake;
-use corecast::reactor::{Poller, Reactor, affinity, fds};
-
+use self::station::Station;
 use crate::accounting::Accounting;
 use crate::books::Books;
 use crate::cost::Sample;
 use crate::driver::link::{Command, Deed, Report, Variation};
 use crate::driver::scene::Setting;
-use crate::driver::{Driver, Part};
+use crate::payload::Verify;
 use crate::plan::Plan;
-use crate::ports::{Hand, Sources};
+use crate::ports::Sources;
 use crate::series::{Recorder, Series};
 use crate::spread::Recipients;
 use crate::tally::Tally;
-use crate::watch::{DRIVER_NAME, Seen, Watch};
+use crate::watch::{Seen, Watch};
 
 /// How long a signal may wait to be noticed, and a screen to be drawn.
 const TICK: Duration = Duration::from_millis(100);
@@ -150,6 +149,8 @@ pub struct Trial {
     pub tally: Tally,
     /// How many messages should have come.
     pub expected: u64,
+    /// Nobody looked whether they did.
+    pub is_unaudited: bool,
     /// When publications had their recipients.
     pub recipients: Recipients,
     /// What was used when the hold began, unless it did not.
@@ -193,13 +194,6 @@ pub struct Fleet<'a> {
     show: &'a mut dyn FnMut(&Glance<'_>),
 }
 
-/// One driver, from outside.
-struct Station {
-    commands: Sender<Command>,
-    waker: Arc<dyn Wake>,
-    thread: JoinHandle<io::Result<()>>,
-}
-
 impl<'a> Fleet<'a> {
     /// A fleet without connections. `show` is called some times a second while it does something.
     ///
@@ -209,7 +203,7 @@ impl<'a> Fleet<'a> {
     pub fn launch(stand: Stand, show: &'a mut dyn FnMut(&Glance<'_>)) -> io::Result<Self> {
         let before = Sample::take(stand.server_pid);
         let recorder = Recorder::new(stand.plan.tick, stand.setting.epoch, stand.server_pid);
-        let (stations, reports) = start(&stand)?;
+        let (stations, reports) = station::start(&stand)?;
         let books = Books::new(stand.plan.drivers);
         Ok(Self {
             stand,
@@ -233,7 +227,12 @@ impl<'a> Fleet<'a> {
         let from = self.now();
         let plan = Arc::clone(&self.stand.plan);
         let done = self.tell_each(|driver| Deed::Resize(plan.share(conns, driver)));
-        self.finish(done);
+        let until = plan.ramp_max().map(|ramp| self.stand.setting.epoch + ramp);
+        self.finish(done, until);
+        if self.books.done() < done && self.halt.is_none() {
+            let cut_short = self.tell(&Deed::CutShort);
+            self.finish(cut_short, self.end());
+        }
         let tally = std::mem::take(&mut self.books.between);
         Resized { span: Span { from, to: self.now() }, tally }
     }
@@ -251,6 +250,7 @@ impl<'a> Fleet<'a> {
         trial.is_whole = self.try_trial(hold, variation, &mut trial).is_ok();
         self.books.end_trial();
         trial.tally = std::mem::take(&mut self.books.trial);
+        trial.is_unaudited = self.stand.plan.verify == Verify::None;
         let traffic = &trial.tally.traffic;
         // A trial that was cut short has settled nothing, and nothing is known to be lost.
         trial.expected = traffic.expected.max(traffic.audit.received);
@@ -352,6 +352,7 @@ impl<'a> Fleet<'a> {
         self.moment = Moment::Drain;
         trial.drain.from = self.now();
         let patience = self.stand.setting.now() + self.stand.plan.drain;
+        let patience = self.end().map_or(patience, |end| end.min(patience));
         let hushed = self.tell(&Deed::Hush);
         let mut drained = self.attend(None, |books| books.done() >= hushed);
         while drained.is_ok() {
@@ -369,10 +370,15 @@ impl<'a> Fleet<'a> {
         drained
     }
 
-    /// Waits until the command `order` has been done.
-    fn finish(&mut self, order: u32) {
+    /// Waits until the command `order` has been done, or `until` has come.
+    fn finish(&mut self, order: u32, until: Option<Instant>) {
         // Why it has not been done is kept in `halt`.
-        let _ = self.attend(None, |books| books.done() >= order);
+        let _ = self.attend(until, |books| books.done() >= order);
+    }
+
+    /// When the whole is to end at the latest.
+    fn end(&self) -> Option<Instant> {
+        Some(self.stand.setting.epoch + self.stand.plan.duration?)
     }
 
     /// Enters reports until `is_done` says so or `until` has come.
@@ -441,49 +447,4 @@ impl<'a> Fleet<'a> {
     fn now(&self) -> Duration {
         self.stand.setting.now().saturating_duration_since(self.stand.setting.epoch)
     }
-}
-
-/// Starts all drivers. The pollers are made before the first thread, as their makers demand.
-fn start(stand: &Stand) -> io::Result<(Vec<Station>, Receiver<Report>)> {
-    let drivers = 0..stand.plan.drivers;
-    let pollers = drivers.map(|_| Poller::new()).collect::<io::Result<Vec<_>>>()?;
-    let cores = affinity::cores();
-    let (reporter, reports) = mpsc::channel();
-    let mut stations = Vec::new();
-    for (number, poller) in (0..).zip(pollers) {
-        let (commands, orders) = mpsc::channel();
-        let hand = |sources| Hand::new(sources, number as usize, stand.plan.drivers as usize);
-        let part = Part {
-            number,
-            plan: Arc::clone(&stand.plan),
-            setting: Arc::clone(&stand.setting),
-            target: stand.target,
-            hand: stand.sources.clone().map(hand),
-            commands: orders,
-            reports: reporter.clone(),
-        };
-        let core = cores.get(number as usize % cores.len().max(1)).copied();
-        let waker = poller.waker();
-        let thread = thread::Builder::new()
-            .name(format!("{DRIVER_NAME}{number}"))
-            .spawn(move || drive(part, poller, core))?;
-        stations.push(Station { commands, waker, thread });
-    }
-    Ok((stations, reports))
-}
-
-/// The life of a driver's thread.
-fn drive(part: Part, poller: Poller, core: Option<affinity::Core>) -> io::Result<()> {
-    if part.plan.has_own_tables {
-        fds::take_own_table()?;
-    }
-    if let Some(core) = core
-        && !core.pin()
-    {
-        log::warn!("driver {} could not be pinned to core {}", part.number, core.number());
-    }
-    let now = part.setting.now();
-    let mut driver = Driver::<TcpStream>::new(part, now);
-    // A schedule of milliseconds would be charged to the server.
-    Reactor::new(poller.with_fine_timer()?, Vec::new())?.run(&mut driver)
 }

@@ -8,15 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use corecast::base::Rng;
+use corecast::reactor::affinity::{self, Core};
 use corecast::reactor::fds::{self, Demand, Limit, TooMany};
 
-use crate::args::RunArgs;
+use crate::args::{Cores, RunArgs};
 use crate::cast::Cast;
 use crate::casting;
 use crate::check;
+use crate::driver::socket::Sockets;
 use crate::host;
+use crate::payload::{Form, Payload, Verify};
 use crate::ports::{Source, Sources};
 use crate::ramp::{Pace, Shape, Tempo};
+use crate::sampling::Sampling;
 use crate::schedule::Arrivals;
 use crate::turnover::Habits;
 use crate::units;
@@ -61,8 +65,20 @@ pub struct Plan {
     pub hold: Duration,
     /// How long messages on their way are waited for.
     pub drain: Duration,
-    /// Bytes of a message.
-    pub payload_len: usize,
+    /// What messages are made of.
+    pub payload: Payload,
+    /// How closely they are looked at.
+    pub verify: Verify,
+    /// On which connections they are timed.
+    pub sampling: Sampling,
+    /// How long the whole may take.
+    pub duration: Option<Duration>,
+    /// Where the server listens, if not only at the address of its name.
+    pub servers: Vec<SocketAddr>,
+    /// How sockets are set.
+    pub sockets: Sockets,
+    /// The cores that drivers are kept on.
+    pub cores: Vec<Core>,
     /// What is drawn at random follows from this.
     pub seed: u64,
     /// How long a row of the series is.
@@ -157,7 +173,17 @@ impl Plan {
             warmup: args.opening.warmup,
             hold: args.hold,
             drain: args.opening.drain,
-            payload_len: args.scenario.payload,
+            payload: payload(args)?,
+            verify: args.measure.verify,
+            sampling: args.measure.sample_conns,
+            duration: args.duration,
+            servers: args.network.server_addrs.clone(),
+            sockets: Sockets {
+                has_nodelay: args.network.nodelay,
+                receive_buffer: args.network.rcvbuf,
+                send_buffer: args.network.sndbuf,
+            },
+            cores: cores(args.generator.pin.as_ref())?,
             seed,
             tick: args.measure.tick,
         })
@@ -165,6 +191,11 @@ impl Plan {
 
     /// Where connections to `target` are made from; `None` leaves that to the system.
     pub fn sources(&self, target: SocketAddr) -> Result<Option<Arc<Sources>>, Obstacle> {
+        let servers = std::iter::once(&target).chain(&self.servers);
+        if servers.clone().any(|server| server.is_ipv4() != target.is_ipv4()) {
+            let allowed = "of one family".to_owned();
+            return Err(Obstacle::OutOfRange { flag: "--server-addrs", allowed });
+        }
         if let Source::These(addresses) = &self.source
             && addresses.iter().any(|address| address.is_ipv4() != target.is_ipv4())
         {
@@ -175,11 +206,29 @@ impl Plan {
         let Some(sources) = Sources::new(&self.source, target.ip(), conns, self.seed) else {
             return Ok(None);
         };
-        let possible = sources.capacity();
+        // A port of ours serves once for each address of the server.
+        let possible = sources.capacity() * self.servers.len().max(1) as u64;
         if possible < u64::from(self.conns) {
             return Err(Obstacle::Ports { conns: self.conns, possible });
         }
         Ok(Some(Arc::new(sources)))
+    }
+
+    /// How long they are held, if the ramp has taken so long already.
+    pub fn hold_after(&self, ramp: Duration) -> Duration {
+        let Some(duration) = self.duration else { return self.hold };
+        let rest = duration.saturating_sub(ramp).saturating_sub(self.warmup);
+        self.hold.min(rest.saturating_sub(self.reserve()))
+    }
+
+    /// When the ramp ends at the latest, from the start of a run.
+    pub fn ramp_max(&self) -> Option<Duration> {
+        Some(self.duration?.saturating_sub(self.warmup).saturating_sub(self.reserve()))
+    }
+
+    /// What is kept of a limited duration for messages on their way: a tenth at most.
+    fn reserve(&self) -> Duration {
+        self.duration.map_or(Duration::ZERO, |duration| self.drain.min(duration / 10))
     }
 
     /// How many of `conns` connections are those of driver `driver`.
@@ -199,6 +248,25 @@ impl Plan {
         let [a, b, c, d, ..] = Rng::new(self.seed).next_u64().to_le_bytes();
         u32::from_le_bytes([a, b, c, d])
     }
+}
+
+/// What messages are made of.
+fn payload(args: &RunArgs) -> Result<Payload, Obstacle> {
+    let form = if args.scenario.binary { Form::Binary } else { Form::Text };
+    Payload::new(&args.scenario.payload, form, args.websocket.deflate)
+        .map_err(|reason| Obstacle::Mixture { flag: "--payload", reason })
+}
+
+/// The cores to stay on: those that are asked for, or all there are.
+fn cores(pin: Option<&Cores>) -> Result<Vec<Core>, Obstacle> {
+    let all = affinity::cores();
+    let Some(Cores(asked)) = pin else { return Ok(all) };
+    let here: Vec<_> = all.iter().map(|core| core.number()).collect();
+    if let Some(missing) = asked.iter().find(|core| !here.contains(core)) {
+        let allowed = format!("of the cores {here:?}, and {missing} is not");
+        return Err(Obstacle::OutOfRange { flag: "--pin", allowed });
+    }
+    Ok(all.into_iter().filter(|core| asked.contains(&core.number())).collect())
 }
 
 /// How many threads there are, and whether each has its own table.
@@ -322,6 +390,18 @@ mod tests {
         assert_eq!(slow("--scenario slow"), Some(Slow::USUAL));
         assert_eq!(slow("--mix idle=8,slow=2"), Some(Slow::USUAL.all()));
         assert_eq!(slow("--mix echo=1,broadcast=1 --slow 2%:1k/s"), "2%:1k/s".parse().ok());
+    }
+
+    #[test]
+    fn cores_and_addresses_must_be_there() {
+        let strange = plan("--conns 1 --pin 0-4000");
+        assert!(matches!(strange, Err(Obstacle::OutOfRange { flag: "--pin", .. })), "{strange:?}");
+        let line = "--conns 100k --source 127.0.0.9 --server-addrs 127.0.0.1:1,127.0.0.1:2 ws://h/";
+        assert!(plan(line).unwrap().sources("127.0.0.1:1".parse().unwrap()).is_ok());
+        let mixed = plan("--conns 1 --server-addrs [::1]:1 ws://h/").unwrap();
+        let mixed = mixed.sources("127.0.0.1:1".parse().unwrap());
+        assert!(matches!(mixed, Err(Obstacle::OutOfRange { flag: "--server-addrs", .. })));
+        assert!(matches!(plan("--conns 1 --payload 9"), Err(Obstacle::Mixture { .. })));
     }
 
     #[test]

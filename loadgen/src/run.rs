@@ -18,9 +18,7 @@ use rustls::pki_types::ServerName;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::args::{
-    Cli, GeneratorArgs, OutputArgs, PAYLOAD_LEN_MAX, RunArgs, ServeArgs, TlsArgs, WebSocketArgs,
-};
+use crate::args::{Cli, GeneratorArgs, OutputArgs, RunArgs, ServeArgs, TlsArgs, WebSocketArgs};
 use crate::cast::Part;
 use crate::charge::Charges;
 use crate::check;
@@ -30,6 +28,7 @@ use crate::driver::scene::Setting;
 use crate::fleet::{Fleet, Glance, Stand, Trial};
 use crate::host::Machine;
 use crate::html;
+use crate::payload::PAYLOAD_LEN_MAX;
 use crate::plan::{Obstacle, Plan};
 use crate::report::{Findings, file, text};
 use crate::result::Document;
@@ -161,7 +160,7 @@ impl Subject {
     /// The server that `args` name, or one of our own, sized for the plan.
     pub fn find(args: &RunArgs, plan: &Plan) -> Result<Self, Refusal> {
         match &args.url {
-            Some(target) => Self::named(&args.tls, target),
+            Some(target) => Self::named(&args.tls, target, &args.network.server_addrs),
             None => Self::brought(
                 plan,
                 &ServeArgs {
@@ -175,12 +174,25 @@ impl Subject {
         }
     }
 
-    /// The server that the command line names; it must at least be there.
-    pub fn named(args: &TlsArgs, target: &Target) -> Result<Self, Refusal> {
+    /// The server that the command line names, at `addresses` if there are any; it must at least
+    /// be there.
+    pub fn named(
+        args: &TlsArgs,
+        target: &Target,
+        addresses: &[SocketAddr],
+    ) -> Result<Self, Refusal> {
         let unreachable =
             |error| Refusal::new(Exit::Unreachable, format!("{}: {error}", target.url()));
-        let address = target.resolve().map_err(unreachable)?;
-        TcpStream::connect_timeout(&address, PROBE_TIMEOUT).map_err(unreachable)?;
+        let address = match addresses.first() {
+            Some(address) => *address,
+            None => target.resolve().map_err(unreachable)?,
+        };
+        for address in std::iter::once(&address).chain(addresses.iter().skip(1)) {
+            let reached = TcpStream::connect_timeout(address, PROBE_TIMEOUT);
+            reached.map_err(|error| {
+                Refusal::new(Exit::Unreachable, format!("{} at {address}: {error}", target.url()))
+            })?;
+        }
         let tls = target.secure.then(|| {
             let name = args.sni.as_ref().unwrap_or(&target.host);
             named_config(trust(args).map_err(|error| error.to_string()), name)
@@ -234,19 +246,15 @@ pub fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
             subprotocols: args.websocket.subprotocol.clone(),
             deflate: args.websocket.deflate,
             headers: headers(&args.websocket),
+            mask: args.websocket.mask,
             limits: ws::Limits { message_bytes_max: PAYLOAD_LEN_MAX, fragments_max: 1_024 },
         },
-        press: press(args, plan),
+        press: Press::new(plan.run_id(), &plan.payload, plan.verify),
         board: Board::new(&plan.cast),
+        verify: plan.verify,
         epoch: clock(),
         clock,
     }
-}
-
-/// What payloads are made with: noise, unless deflating is to find something in them.
-fn press(args: &RunArgs, plan: &Plan) -> Press {
-    let make = if args.websocket.deflate { Press::of_letters } else { Press::new };
-    make(plan.run_id(), plan.payload_len)
 }
 
 /// Whom `args` say to trust.
@@ -286,8 +294,9 @@ fn measure(args: &RunArgs, stand: &Stand, url: &str) -> Result<Outcome, Refusal>
     let mut show = |glance: &Glance<'_>| screen.show(glance);
     let mut fleet = Fleet::launch(stand.clone(), &mut show).map_err(failed)?;
     let resized = fleet.resize(plan.conns);
-    let is_held = fleet.open() > 0 && fleet.halt().is_none();
-    let trial = if is_held { fleet.trial(plan.hold) } else { Trial::default() };
+    let hold = plan.hold_after(resized.span.to);
+    let is_held = fleet.open() > 0 && fleet.halt().is_none() && !hold.is_zero();
+    let trial = if is_held { fleet.trial(hold) } else { Trial::default() };
     let ledger = fleet.dismiss().map_err(failed)?;
     Ok(Outcome { resized, trial, ledger })
 }

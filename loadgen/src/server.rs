@@ -27,7 +27,8 @@ use corecast::worker::{Limits, Listener};
 use corecast::ws::deflate::Takeover;
 use serde::{Deserialize, Serialize};
 
-use crate::args::{PAYLOAD_LEN_MAX, ServeArgs};
+use crate::args::ServeArgs;
+use crate::payload::PAYLOAD_LEN_MAX;
 
 /// What the server says when it is ready.
 #[derive(Debug, Deserialize, Serialize)]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::charge::Charges;
 use crate::cost::Sample;
 use crate::fleet::{Halt, Ledger, Resized, Trial};
+use crate::payload::Verify;
 use crate::plan::Plan;
 use crate::slo::{Evidence, Judgement, Objective, State};
 use crate::units;
@@ -168,7 +169,7 @@ fn promises(plan: &Plan) -> Vec<Objective> {
     if plan.heartbeat.is_some() {
         promises.push("heartbeat.missed == 0");
     }
-    if !plan.cast.is_idle() {
+    if !plan.cast.is_idle() && plan.verify != Verify::None {
         promises.extend([
             "deliver.loss == 0",
             "seq.dup == 0",

@@ -66,6 +66,7 @@ impl BenchArgs {
             conns,
             replay: None,
             hold,
+            duration: None,
             server_cores: None,
             opening,
             scenario,

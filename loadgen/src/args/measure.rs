@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::payload::Verify;
+use crate::sampling::Sampling;
 use crate::slo::Objective;
 use crate::units::parse_duration;
 
@@ -29,6 +31,15 @@ pub struct MeasureArgs {
     #[allow(clippy::doc_markdown)] // the help of a command line has no backticks
     #[arg(long, value_name = "EXPR")]
     pub slo: Vec<Objective>,
+
+    /// How closely the messages that come are looked at
+    #[arg(long, value_enum, default_value_t = Verify::Payload)]
+    pub verify: Verify,
+
+    /// On how many connections messages are timed, evenly chosen; all are looked at, and when
+    /// publications had their recipients is always told of all
+    #[arg(long, value_name = "all|N", default_value = "all")]
+    pub sample_conns: Sampling,
 
     /// How long each row of the series is
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_tick)]

@@ -34,13 +34,13 @@ use crate::merge::MergeArgs;
 use crate::sweep::SweepArgs;
 
 pub use self::bench::BenchArgs;
-pub use self::generator::{GeneratorArgs, parse_seed};
+pub use self::generator::{Cores, GeneratorArgs, parse_seed};
 pub use self::measure::{MeasureArgs, ServerArgs};
 pub use self::network::NetworkArgs;
 pub use self::opening::OpeningArgs;
 pub use self::output::OutputArgs;
 pub use self::run::RunArgs;
-pub use self::scenario::{PAYLOAD_LEN_MAX, ScenarioArgs, TurnoverArgs};
+pub use self::scenario::{ScenarioArgs, TurnoverArgs};
 pub use self::serve::ServeArgs;
 pub use self::tls::TlsArgs;
 pub use self::websocket::WebSocketArgs;
@@ -159,7 +159,7 @@ mod tests {
             "loadgen",
             "loadgen run",
             "loadgen --conns many",
-            "loadgen --conns 1 --payload 39",
+            "loadgen --conns 1 --payload 2M",
             "loadgen --conns 1 --plain ws://h/",
             "loadgen --conns 1 --ca x --insecure wss://h/",
             "loadgen --conns 1 --header nameonly",

@@ -40,8 +40,15 @@ pub struct RunArgs {
 
     /// How long to hold them once all are open
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    #[arg(default_value_if("duration", ArgPredicate::IsPresent, "8784h"))]
     #[arg(help_heading = "Load shape")]
     pub hold: Duration,
+
+    /// End the whole after this time, from the first connection to the last message: the ramp is
+    /// cut short if need be, and the hold takes what is left (at most --hold, if that is given)
+    #[arg(long, value_name = "TIME", value_parser = parse_lifetime)]
+    #[arg(help_heading = "Load shape")]
+    pub duration: Option<Duration>,
 
     /// How many cores the server brought along may use, instead of all
     #[arg(long, value_name = "N", conflicts_with = "url", help_heading = "Measure")]
@@ -86,4 +93,11 @@ pub struct RunArgs {
     /// Where it is told.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+fn parse_lifetime(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("nothing can be done in no time".to_owned()),
+        time => Ok(time),
+    }
 }

@@ -5,14 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::payload::Wish;
 use crate::schedule::Arrivals;
 use crate::slow::Slow;
-use crate::stamp::Press;
 use crate::turnover::{Lifetime, Reconnect, Storm};
-use crate::units::{Rate, parse_bytes, parse_count, parse_duration};
-
-/// The longest payload.
-pub const PAYLOAD_LEN_MAX: usize = 1 << 20;
+use crate::units::{Rate, parse_count, parse_duration, parse_switch};
 
 /// More pings than this are no heartbeat.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(10);
@@ -64,9 +61,15 @@ pub struct ScenarioArgs {
     #[arg(long, value_name = "SHARE%:BYTES/s")]
     pub slow: Option<Slow>,
 
-    /// Bytes of a message, from 40 (what its stamp takes) to 1 MiB
-    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = parse_payload)]
-    pub payload: usize,
+    /// Bytes of a message, from 40 (what its stamp takes; 54 in text) to 1 MiB; with two numbers,
+    /// as many as chance wants between them; or the stamp and what is in a file behind it
+    #[arg(long, value_name = "BYTES|MIN..MAX|FILE", default_value = "64")]
+    pub payload: Wish,
+
+    /// Whether messages are binary, or text
+    #[arg(long, value_name = "on|off", default_value = "on", value_parser = parse_switch)]
+    #[arg(action = clap::ArgAction::Set)]
+    pub binary: bool,
 }
 
 /// Who leaves, and how they come back.
@@ -86,14 +89,6 @@ pub struct TurnoverArgs {
     /// How those come back that a storm or their lifetime took away
     #[arg(long, value_enum, default_value_t = Reconnect::ExpJitter)]
     pub reconnect: Reconnect,
-}
-
-fn parse_payload(text: &str) -> Result<usize, String> {
-    let bytes = parse_bytes(text)?;
-    match usize::try_from(bytes).unwrap_or(usize::MAX) {
-        len @ Press::LEN_MIN..=PAYLOAD_LEN_MAX => Ok(len),
-        _ => Err("a payload has 40 bytes to 1 MiB".to_owned()),
-    }
 }
 
 fn parse_heartbeat(text: &str) -> Result<Duration, String> {

@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::client::Mask;
+
 /// How connections ask for a WebSocket.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "WebSocket")]
@@ -22,6 +24,10 @@ pub struct WebSocketArgs {
     /// declines
     #[arg(long)]
     pub deflate: bool,
+
+    /// How frames are masked; zero lets one read them on the wire, and shows nothing of a server
+    #[arg(long, value_enum, default_value_t = Mask::Random)]
+    pub mask: Mask,
 }
 
 /// What may stand in a field of a request.

@@ -241,7 +241,7 @@ impl Siege<'_> {
         let run_args = self.good_run()?;
         let plan = Plan::new(&run_args, self.files_for_good(), || self.seed)?;
         let subject = match &args.url {
-            Some(target) => Subject::named(&run_args.tls, target)?,
+            Some(target) => Subject::named(&run_args.tls, target, &[])?,
             None => Subject::brought(&plan, &self.server(kind))?,
         };
         let mut ground = self.ground();

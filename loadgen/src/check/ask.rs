@@ -12,7 +12,7 @@ use corecast::tls::config::{self, Trust};
 use corecast::ws::{Limits, Message};
 
 use super::facts::Server;
-use crate::args::PAYLOAD_LEN_MAX;
+use crate::payload::PAYLOAD_LEN_MAX;
 use crate::target::Target;
 
 /// How long the server may take for each answer.

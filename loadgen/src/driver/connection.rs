@@ -157,7 +157,8 @@ impl<S: Read + Write> Connection<S> {
     pub fn speak(&mut self, intended: Instant, scene: &mut Scene<'_>) -> Standing {
         let Some(talk) = &mut self.talk else { return Standing::Quiet };
         talk.write(intended, scene);
-        let said = self.client.say(&scene.desk.payload, &mut scene.desk.pen);
+        let opcode = scene.setting.press.opcode();
+        let said = self.client.say(opcode, &scene.desk.payload, &mut scene.desk.pen);
         let said = said.map_err(|trouble| self.ending(trouble));
         let standing = said.and_then(|()| self.flush(scene));
         scene.desk.pen.wire.clear();

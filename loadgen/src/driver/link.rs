@@ -37,6 +37,8 @@ pub enum Deed {
     /// Have so many connections, by opening more or closing some. Done when all are open or have
     /// failed for good.
     Resize(u32),
+    /// Begin no more connections. Done when those under way are open or have failed.
+    CutShort,
     /// A trial begins: take note of what comes from now on.
     Listen,
     /// All others listen: do what the scenario says. The moments are the same for all drivers.

@@ -15,13 +15,14 @@ mod departed;
 pub mod link;
 mod orders;
 pub mod scene;
+pub mod socket;
 pub mod talk;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::io::{Error, Read, Write};
+use std::io::Error;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use self::departed::Departed;
 use self::link::{Command, Report, Stage};
 use self::orders::Task;
 use self::scene::{Desk, Scene, Setting};
+use self::socket::Socket;
 use self::talk::Talk;
 use crate::accounting::{Closure, Failure};
 use crate::client::Client;
@@ -116,7 +118,7 @@ pub struct Driver<S> {
     report_due: Instant,
 }
 
-impl<S: Read + Write> Driver<S> {
+impl<S: Socket> Driver<S> {
     /// A driver that begins at `now`.
     pub fn new(part: Part, now: Instant) -> Self {
         Self {
@@ -141,7 +143,7 @@ impl<S: Read + Write> Driver<S> {
             done: 0,
             missing: 0,
             has_left: false,
-            desk: Desk::new(),
+            desk: Desk::new(part.setting.greeting.mask),
             tally: Tally::default(),
             now,
             pulse_due: now + PULSE,
@@ -328,11 +330,18 @@ impl<S: Read + Write> Driver<S> {
                 Ok(from) => {
                     self.attempt = Some(attempt);
                     let via = self.global(attempt.number);
-                    return Some(Request::Connect { via, to: self.part.target, from });
+                    return Some(Request::Connect { via, to: self.server(via), from });
                 }
                 Err(failure) => self.fail(attempt, failure),
             }
         }
+    }
+
+    /// Where connection `number` of the run goes to: to the addresses of the server in turn.
+    fn server(&self, number: u32) -> SocketAddr {
+        let Part { plan, target, .. } = &self.part;
+        let place = number as usize % plan.servers.len().max(1);
+        plan.servers.get(place).copied().unwrap_or(*target)
     }
 
     /// Where the next connection comes from; `None` leaves that to the system.
@@ -351,7 +360,7 @@ impl<S: Read + Write> Driver<S> {
     }
 }
 
-impl<S: Read + Write> Handler for Driver<S> {
+impl<S: Socket> Handler for Driver<S> {
     type Stream = S;
 
     fn open(&mut self, stream: S, origin: Origin, _: Instant) -> Option<Key> {
@@ -360,7 +369,13 @@ impl<S: Read + Write> Handler for Driver<S> {
         if let Some(hand) = &mut self.part.hand {
             hand.taken();
         }
-        let place = self.part.plan.cast.place(origin.via);
+        let plan = &self.part.plan;
+        let place = plan.cast.place(origin.via);
+        let sockets = if place.reads.is_some() { plan.sockets.for_slow() } else { plan.sockets };
+        if let Err(error) = stream.set(&sockets) {
+            self.fail(attempt, Failure::from(&error));
+            return None;
+        }
         match Client::new(&self.part.setting.greeting, place.index, &mut self.desk.pen.random) {
             Ok(client) => {
                 let connection = Connection::new(stream, origin.via, client, attempt, now);

@@ -1,6 +1,5 @@
 //! What a driver does when it is told to, and how it knows that it has.
 
-use std::io::{Read, Write};
 use std::mem;
 use std::time::{Duration, Instant};
 
@@ -8,6 +7,7 @@ use corecast::base::{Key, Rng};
 
 use super::connection::{Connection, Ending};
 use super::link::{Command, Deed, Report, Stage, Variation};
+use super::socket::Socket;
 use super::talk::{Account, Talk};
 use super::{Driver, Part, REPORT_INTERVAL};
 use crate::accounting::{Closure, Failure};
@@ -27,7 +27,7 @@ pub(super) enum Task {
     Hush,
 }
 
-impl<S: Read + Write> Driver<S> {
+impl<S: Socket> Driver<S> {
     /// Does what the fleet says.
     pub(super) fn obey(&mut self, now: Instant) {
         while let Ok(Command { order, deed }) = self.part.commands.try_recv() {
@@ -37,6 +37,10 @@ impl<S: Read + Write> Driver<S> {
             self.task = Task::None;
             match deed {
                 Deed::Resize(share) => self.resize(share, now),
+                Deed::CutShort => {
+                    self.ramp.stop();
+                    self.task = Task::Ramp;
+                }
                 Deed::Listen => self.listen(),
                 Deed::Speak { from, timed_from, until, variation } => {
                     self.timed_from = timed_from;
@@ -260,10 +264,11 @@ impl<S: Read + Write> Driver<S> {
 }
 
 /// Gives an open connection its part in a trial.
-fn enter_trial<S: Read + Write>(part: &Part, connection: &mut Connection<S>, tally: &mut Tally) {
+fn enter_trial<S: Socket>(part: &Part, connection: &mut Connection<S>, tally: &mut Tally) {
     let Part { plan, setting, .. } = part;
     let number = connection.number();
-    let talk = Talk::new(number, &plan.cast.place(number), &setting.board, setting.now());
+    let is_timed = plan.sampling.takes(number, plan.conns);
+    let talk = Talk::new(number, &plan.cast.place(number), setting, is_timed);
     if let Some(part) = talk.as_ref().and_then(Talk::audience) {
         setting.board.joined(part);
     }

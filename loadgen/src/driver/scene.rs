@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use corecast::tls;
 
 use super::board::Board;
-use crate::client::{Greeting, Pen};
+use crate::client::{Greeting, Mask, Pen};
+use crate::payload::Verify;
 use crate::stamp::Press;
 use crate::tally::Tally;
 use crate::units;
@@ -23,6 +24,8 @@ pub struct Setting {
     pub press: Press,
     /// How far the publishers are.
     pub board: Board,
+    /// How closely messages are looked at.
+    pub verify: Verify,
     /// When the run began; the times in payloads count from here.
     pub epoch: Instant,
     /// Reads the clock. The loop's own reading is as old as its batch of news, which may be
@@ -60,8 +63,8 @@ pub struct Desk {
 
 impl Desk {
     /// An empty desk.
-    pub fn new() -> Self {
-        Self { scratch: vec![0; SCRATCH_LEN].into(), payload: Vec::new(), pen: Pen::new() }
+    pub fn new(mask: Mask) -> Self {
+        Self { scratch: vec![0; SCRATCH_LEN].into(), payload: Vec::new(), pen: Pen::new(mask) }
     }
 }
 

@@ -4,9 +4,10 @@ use std::mem;
 use std::time::Instant;
 
 use super::board::Board;
-use super::scene::Scene;
+use super::scene::{Scene, Setting};
 use crate::audit::{Audit, Order, Sequence};
 use crate::cast::{Place, Role};
+use crate::payload::Verify;
 use crate::slow::{Slow, Valve};
 use crate::stamp::{Reading, Stamp};
 
@@ -25,6 +26,8 @@ pub struct Talk {
     kind: Kind,
     /// How slowly it reads, if it does.
     valve: Option<Valve>,
+    /// Whether what comes is timed.
+    is_timed: bool,
 }
 
 /// Whose messages come to a connection.
@@ -46,9 +49,10 @@ pub struct Account {
 }
 
 impl Talk {
-    /// The part of connection `number` at `place`, if that does not idle, from `now` on: it is owed
-    /// what is not on the `board` yet.
-    pub fn new(number: u32, place: &Place<'_>, board: &Board, now: Instant) -> Option<Self> {
+    /// The part of connection `number` at `place`, if that does not idle, from now on: it is owed
+    /// what is not on the board yet.
+    pub fn new(number: u32, place: &Place<'_>, setting: &Setting, is_timed: bool) -> Option<Self> {
+        let (board, now) = (&setting.board, setting.now());
         let valve = place.reads.map(|slow: Slow| Valve::new(slow, now));
         let (id, first, heard, kind) = match place.part.role {
             Role::Idle => return None,
@@ -61,7 +65,9 @@ impl Talk {
                 (id, first, heard.collect(), Kind::Broadcast { part: place.index, publishes })
             }
         };
-        Some(Self { id, sent: 0, first, heard: heard.into(), heard_ns: 0, kind, valve })
+        let heard = if setting.verify == Verify::None { Box::default() } else { heard.into() };
+        let is_timed = is_timed && valve.is_none();
+        Some(Self { id, sent: 0, first, heard, heard_ns: 0, kind, valve, is_timed })
     }
 
     /// Whether it sends.
@@ -129,19 +135,23 @@ impl Talk {
         let Some((stamp, order)) = self.note(setting.press.read(payload), audit) else { return };
         let now = setting.now();
         let free_ns = mem::replace(&mut self.heard_ns, setting.ns(now));
-        let is_untimed = stamp.intended_ns < setting.ns(scene.timed_from) || is_slow;
-        if matches!(order, Order::Again | Order::Early) || is_untimed {
+        let is_of_warmup = stamp.intended_ns < setting.ns(scene.timed_from);
+        if matches!(order, Order::Again | Order::Early) || is_of_warmup || is_slow {
             return;
         }
         let corrected = setting.since(stamp.intended_ns, now);
+        if self.kind != Kind::Echo {
+            traffic.spreads.reached(stamp.connection, stamp.seq, corrected);
+        }
+        if !self.is_timed {
+            return;
+        }
         let is_echo = self.kind == Kind::Echo;
         let timing = if is_echo { &mut traffic.echo } else { &mut traffic.deliver };
         timing.corrected.record(corrected);
         timing.uncorrected.record(setting.since(stamp.sent_ns, now));
         if is_echo {
             timing.closed_loop.record(setting.since(stamp.sent_ns.max(free_ns), now));
-        } else {
-            traffic.spreads.reached(stamp.connection, stamp.seq, corrected);
         }
     }
 
@@ -158,6 +168,11 @@ impl Talk {
                 return None;
             }
         };
+        if self.heard.is_empty() {
+            // Nobody looks, so that it came is all that is known.
+            audit.received += 1;
+            return Some((stamp, Order::InTurn));
+        }
         let Some(sequence) = self.sequence(stamp.connection) else {
             // A message of another connection that was not meant for this one.
             audit.damaged += 1;
@@ -218,8 +233,9 @@ impl Talk {
 mod tests {
     use super::*;
     use crate::cast::{Cast, Part};
-    use crate::client::Greeting;
-    use crate::driver::scene::{Desk, Setting};
+    use crate::client::{Greeting, Mask};
+    use crate::driver::scene::Desk;
+    use crate::payload::{Form, Payload};
     use crate::stamp::Press;
     use crate::tally::Tally;
     use corecast::ws;
@@ -232,10 +248,13 @@ mod tests {
             subprotocols: Vec::new(),
             deflate: false,
             headers: Vec::new(),
+            mask: Mask::Random,
             limits: ws::Limits { message_bytes_max: 1_024, fragments_max: 1 },
         };
-        let (press, board) = (Press::new(1, 64), Board::new(cast));
-        Setting { greeting, press, board, epoch: Instant::now(), clock: Instant::now }
+        let (verify, epoch) = (Verify::Payload, Instant::now());
+        let payload = Payload::new(&"64".parse().unwrap(), Form::Binary, false).unwrap();
+        let (press, board) = (Press::new(1, &payload, verify), Board::new(cast));
+        Setting { greeting, press, board, verify, epoch, clock: Instant::now }
     }
 
     fn cast(role: Role) -> Cast {
@@ -249,7 +268,7 @@ mod tests {
     /// The talks of the connections `numbers`, all of which listen.
     fn talks<const N: usize>(cast: &Cast, setting: &Setting, numbers: [u32; N]) -> [Talk; N] {
         numbers.map(|number| {
-            let talk = Talk::new(number, &cast.place(number), &setting.board, setting.epoch);
+            let talk = Talk::new(number, &cast.place(number), setting, true);
             setting.board.joined(0);
             talk.unwrap()
         })
@@ -262,7 +281,7 @@ mod tests {
         listeners: &mut [Talk],
         count: u64,
     ) -> Tally {
-        let (mut desk, mut tally) = (Desk::new(), Tally::default());
+        let (mut desk, mut tally) = (Desk::new(Mask::Random), Tally::default());
         let (desk, tally_mut) = (&mut desk, &mut tally);
         let mut scene = Scene { setting, desk, tally: tally_mut, timed_from: setting.epoch };
         for _ in 0..count {
@@ -323,6 +342,18 @@ mod tests {
             (traffic.echo.corrected.n(), speaker.account(&setting.board)),
             (0, Account::default())
         );
+    }
+
+    #[test]
+    fn who_verifies_nothing_counts_what_comes_and_misses_nothing() {
+        let cast = cast(Role::Echo("1/s".parse().unwrap()));
+        let setting = Setting { verify: Verify::None, ..setting(&cast) };
+        let [mut speaker] = talks(&cast, &setting, [0]);
+        let mut listeners = talks(&cast, &setting, [0, 0]);
+        let tally = converse(&setting, &mut speaker, &mut listeners, 4);
+        let audit = &tally.traffic.audit;
+        assert_eq!((audit.received, audit.doubled, tally.traffic.echo.corrected.n()), (8, 0, 8));
+        assert_eq!(speaker.account(&setting.board), Account::default());
     }
 
     #[test]

@@ -12,10 +12,11 @@ use corecast::ws::{self, Decoder, Event, Opcode, Role, encoder};
 
 use super::board::Board;
 use super::link::{Command, Deed, Report, Variation};
+use super::socket::Sockets;
 use super::*;
 use crate::args::Cli;
 use crate::books::Books;
-use crate::client::Greeting;
+use crate::client::{Greeting, Mask};
 use crate::stamp::Press;
 use clap::Parser;
 
@@ -132,6 +133,12 @@ impl Write for Pipe {
     }
 }
 
+impl Socket for Pipe {
+    fn set(&self, _: &Sockets) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A driver in a world of its own, with a conductor's books.
 struct World {
     driver: Driver<Pipe>,
@@ -161,12 +168,20 @@ impl World {
             subprotocols: Vec::new(),
             deflate: false,
             headers: Vec::new(),
+            mask: Mask::Random,
             limits: ws::Limits { message_bytes_max: 1_024, fragments_max: 1 },
         };
-        let press = Press::new(plan.run_id(), plan.payload_len);
+        let press = Press::new(plan.run_id(), &plan.payload, plan.verify);
         let conns = plan.conns;
         let board = Board::new(&plan.cast);
-        let setting = Arc::new(Setting { greeting, press, board, epoch: now(), clock: now });
+        let setting = Arc::new(Setting {
+            greeting,
+            press,
+            board,
+            verify: plan.verify,
+            epoch: now(),
+            clock: now,
+        });
         let (commands, orders) = mpsc::channel();
         let (reporter, reports) = mpsc::channel();
         let target = "127.0.0.1:1".parse().unwrap();

@@ -61,7 +61,8 @@ fn plan(findings: &Findings<'_>) -> PlanSheet {
         conns: plan.conns,
         scenario: ScenarioSheet {
             name: plan.cast.name().to_owned(),
-            payload_bytes: (!plan.cast.is_idle()).then_some(plan.payload_len),
+            payload_bytes: (!plan.cast.is_idle()).then_some(*plan.payload.sizes.end()),
+            payload_bytes_min: (!plan.cast.is_idle()).then_some(*plan.payload.sizes.start()),
             arrivals: plan.arrivals.to_string(),
             storm: plan.habits.storm.map(|storm| storm.to_string()),
             lifetime: plan.habits.lifetime.map(|lifetime| lifetime.to_string()),
@@ -181,7 +182,7 @@ fn delivery(findings: &Findings<'_>) -> Option<Delivery> {
     let is_broadcast = cast.publishers().is_some();
     let recipients = &trial.recipients;
     let has_left = trial.tally.accounting.closed.contains_key(&Closure::Planned);
-    (!cast.is_idle()).then(|| Delivery {
+    (!cast.is_idle() && !trial.is_unaudited).then(|| Delivery {
         published: traffic.sent,
         expected: trial.expected,
         received: audit.received,

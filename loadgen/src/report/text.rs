@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::Findings;
 use crate::accounting::Closure;
+use crate::sampling::Sampling;
 use crate::slo::State;
 use crate::verdict::Outcome;
 use crate::{table, units};
@@ -50,7 +51,7 @@ fn target(findings: &Findings<'_>) -> String {
     let Findings { plan, url, server_workers, addresses, .. } = findings;
     let mut text = format!("{url}, {}", plan.cast);
     if !plan.cast.is_idle() {
-        let _ = write!(text, ", {} bytes a message", plan.payload_len);
+        let _ = write!(text, ", {}", plan.payload);
     }
     if let Some(workers) = server_workers {
         let _ = write!(text, "; its own server with {workers} workers");
@@ -59,6 +60,9 @@ fn target(findings: &Findings<'_>) -> String {
     if let Some(addresses) = addresses {
         let plural = if *addresses == 1 { "" } else { "es" };
         let _ = write!(text, ", {addresses} source address{plural}");
+    }
+    if plan.sampling != Sampling::All && !plan.cast.is_idle() {
+        let _ = write!(text, "; messages timed on {} connections", plan.sampling);
     }
     titled("Run", &text)
 }
@@ -175,6 +179,11 @@ fn traffic(findings: &Findings<'_>) -> Vec<String> {
         return lines;
     }
     let audit = &traffic.audit;
+    if trial.is_unaudited {
+        let (sent, came) = (units::count(traffic.sent), units::count(audit.received));
+        lines.push(titled("Messages", &format!("{sent} sent, {came} came; nobody looked at them")));
+        return lines;
+    }
     let mut messages = format!(
         "{} sent, {} of {} came; lost {}, doubled {}, reordered {}, damaged {}, foreign {}",
         units::count(traffic.sent),

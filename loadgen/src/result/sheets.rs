@@ -61,8 +61,11 @@ pub struct PlanSheet {
 pub struct ScenarioSheet {
     /// Its name on the command line.
     pub name: String,
-    /// Bytes of a message.
+    /// Bytes of a message, at most.
     pub payload_bytes: Option<usize>,
+    /// The same at least.
+    #[serde(default)]
+    pub payload_bytes_min: Option<usize>,
     /// How messages follow each other: `constant` or `poisson`.
     #[serde(default)]
     pub arrivals: String,

@@ -186,6 +186,19 @@ impl Metric {
         }
     }
 
+    /// Whether only one who looks at every message can tell.
+    const fn is_of_audit(self) -> bool {
+        matches!(
+            self,
+            Self::DeliverLoss
+                | Self::DeliverReach
+                | Self::SeqGap
+                | Self::SeqDup
+                | Self::SeqReorder
+                | Self::PayloadCorrupt
+        )
+    }
+
     /// Whether it is known by a bound only.
     pub(super) const fn is_bounded(self) -> bool {
         matches!(self, Self::Quantile(..) | Self::ServerRssSlope)
@@ -222,6 +235,9 @@ impl Metric {
         let known = |value: u64, n| Some(Finding { value: value as f64, bounds: None, n });
         let fault = |count, of| if is_share { rate(count, of, false) } else { known(count, of) };
         let lost = trial.expected.saturating_sub(audit.received);
+        if trial.is_unaudited && self.is_of_audit() {
+            return None;
+        }
         match self {
             Self::Quantile(timed, quantile) => {
                 let latency = timed.latency(evidence);
