@@ -26,6 +26,8 @@ pub struct Sample {
     pub server_cpu_ns: Option<u64>,
     /// Open files of the server.
     pub server_files: Option<u64>,
+    /// CPU time of each of its threads so far.
+    pub server_tasks: Vec<TaskCpu>,
     /// CPU time of each of our threads so far.
     pub generator_cpu: Vec<TaskCpu>,
     /// What a hypervisor took from the machine so far, and all there was, in ticks.
@@ -42,6 +44,7 @@ impl Sample {
             kernel: Kernel::now(),
             server_cpu_ns: process.as_deref().and_then(cpu_ns),
             server_files: process.as_deref().and_then(open_files),
+            server_tasks: process.as_deref().map(tasks).unwrap_or_default(),
             generator_cpu: tasks("self"),
             steal: proc::read("stat").and_then(|text| proc::steal_ticks(&text)),
         }

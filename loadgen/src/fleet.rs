@@ -272,6 +272,16 @@ impl<'a> Fleet<'a> {
         self.books.open()
     }
 
+    /// What happened tick by tick until now.
+    pub fn series(&self) -> &Series {
+        self.recorder.series()
+    }
+
+    /// What was used before the first connection.
+    pub fn before(&self) -> &Sample {
+        &self.before
+    }
+
     /// Why nothing more is done, if so.
     pub fn halt(&self) -> Option<Halt> {
         self.halt

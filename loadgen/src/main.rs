@@ -21,6 +21,7 @@ mod args;
 mod attack;
 mod audit;
 mod books;
+mod capacity;
 mod cast;
 mod casting;
 mod charge;
@@ -72,6 +73,7 @@ use mimalloc::MiMalloc;
 
 use crate::args::{Cli, Command, RunArgs, ServeArgs};
 use crate::attack::AttackArgs;
+use crate::capacity::CapacityArgs;
 use crate::run::Refusal;
 use crate::sweep::SweepArgs;
 use crate::verdict::Exit;
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
     let exit = match (cli.command, cli.run) {
         (Some(Command::Serve(args)), _) => serve(&args),
         (Some(Command::Run(args)), _) => run(&args),
+        (Some(Command::Capacity(args)), _) => capacity(&args),
         (Some(Command::Sweep(args)), _) => sweep(&args),
         (Some(Command::Attack(args)), _) => attack(&args),
         (Some(Command::Merge(args)), _) => concluded(merge::merge(&args)),
@@ -111,6 +114,10 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> Exit {
     run::run(args).unwrap_or_else(|refusal| refused(&refusal))
+}
+
+fn capacity(args: &CapacityArgs) -> Exit {
+    capacity::capacity(args).unwrap_or_else(|refusal| refused(&refusal))
 }
 
 fn sweep(args: &SweepArgs) -> Exit {

@@ -92,6 +92,17 @@ impl Series {
         self.rows.iter().filter_map(cell).collect()
     }
 
+    /// Adds what happened later, counted from the same beginning.
+    pub fn append(&mut self, mut later: Self) {
+        if self.columns.is_empty() {
+            *self = later;
+            return;
+        }
+        self.rows.append(&mut later.rows);
+        self.events.append(&mut later.events);
+        self.heat.ticks.append(&mut later.heat.ticks);
+    }
+
     /// The rows as comma-separated values; what is unknown is empty.
     pub fn csv(&self) -> String {
         let cell = |cell: &Option<u64>| cell.map(|cell| cell.to_string()).unwrap_or_default();
@@ -281,6 +292,19 @@ mod tests {
         let lines: Vec<_> = csv.lines().collect();
         assert_eq!(lines.len(), 4);
         assert!(lines[0].starts_with("t_ns,open,") && lines[1].starts_with("1000000000,3,"));
+    }
+
+    #[test]
+    fn what_happened_later_follows() {
+        let mut whole = Series::default();
+        for second in [1, 2] {
+            let (mut recorder, mut books, start) = recorder();
+            sent(&mut books, 7);
+            recorder.tick(&mut books, start + TICK * second);
+            whole.append(recorder.into_series());
+        }
+        assert_eq!((whole.rows.len(), whole.events.len(), whole.heat.ticks.len()), (2, 2, 2));
+        assert_eq!((whole.rows[1][0], whole.tick_ns), (Some(2_000_000_000), 1_000_000_000));
     }
 
     #[test]

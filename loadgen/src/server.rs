@@ -90,6 +90,12 @@ impl Embedded {
         self.announcement.cores
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        // What cannot be asked is not known to have ended.
+        self.child.try_wait().is_ok_and(|status| status.is_some())
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -14,6 +14,11 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// So many a second, or as near to it as a rate may be.
+    pub const fn of(per_second: f64) -> Self {
+        Self { per_second: per_second.clamp(PER_SECOND_MIN, PER_SECOND_MAX) }
+    }
+
     /// The time between two events.
     pub fn interval(self) -> Duration {
         Duration::from_secs_f64(1.0 / self.per_second)

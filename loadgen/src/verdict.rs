@@ -209,8 +209,8 @@ impl Validity {
         let is_late = |lag: &u64| *lag > lag_max;
         if let Some(lag) = self.lag_p99_ns.filter(is_late).map(units::time) {
             let lag = format!("loop lag p99 of {lag} in the hold, above {}", units::time(lag_max));
-            // A lag spoils what is timed. Idle connections are not, they only have to be kept.
-            if plan.cast.is_idle() {
+            // A lag spoils what is timed. Connections that are silent only have to be kept.
+            if plan.cast.is_idle() && plan.heartbeat.is_none() {
                 self.notes.push(format!("{lag}: noted only, as nothing is timed"));
             } else {
                 self.reasons.push(format!("{lag} (--max-self-lag)"));

@@ -25,6 +25,7 @@ mod websocket;
 use clap::{Parser, Subcommand};
 
 use crate::attack::AttackArgs;
+use crate::capacity::CapacityArgs;
 use crate::check::CheckArgs;
 use crate::compare::CompareArgs;
 use crate::fit::FitArgs;
@@ -96,6 +97,8 @@ impl Cli {
 pub enum Command {
     /// Opens connections, holds them and reports (the default)
     Run(Box<RunArgs>),
+    /// Searches for the largest load that a server holds, and says what breaks first
+    Capacity(Box<CapacityArgs>),
     /// Runs at several numbers of connections and of cores, for models of what they cost
     Sweep(Box<SweepArgs>),
     /// Attacks a server beside connections that mean well, and tells how both fare

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::capacity::{Capacity, CapacityStep};
+pub use self::capacity::{Capacity, CapacityStep, Verification};
 pub use self::difference::{Difference, differences};
 pub use self::distribution::{Distribution, Origin};
 pub use self::habits::{SlowReaders, StormSheet};
