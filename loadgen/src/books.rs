@@ -4,7 +4,7 @@ use crate::accounting::Accounting;
 use crate::driver::link::{Report, Stage};
 use crate::latency::Latency;
 use crate::spread::Recipients;
-use crate::tally::Tally;
+use crate::tally::{Phases, Tally};
 
 /// The sums of a fleet so far.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub struct Books {
     pub accounting: Accounting,
     /// What was counted since the last trial ended.
     pub between: Tally,
+    /// How the connections of the last change of size came to be.
+    pub opened: Phases,
     /// What was counted in the trial under way. Its lag is that of the hold alone: closing is
     /// nobody's measure.
     pub trial: Tally,
@@ -59,6 +61,7 @@ impl Books {
         Self {
             accounting: Accounting::default(),
             between: Tally::default(),
+            opened: Phases::default(),
             trial: Tally::default(),
             recipients: Recipients::default(),
             held: 0,

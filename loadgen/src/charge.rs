@@ -51,7 +51,9 @@ impl Charges {
             return Self::default();
         };
         let ends_here = if is_co_located { 2 } else { 1 };
-        let per_conn = |bytes: u64| bytes.checked_div(trial.held);
+        // What those took that are no more is not the others' doing, and nobody knows it.
+        let held = if trial.resized_to.is_some() { 0 } else { trial.held };
+        let per_conn = |bytes: u64| bytes.checked_div(held);
         let memory = |from: &Option<Memory>, to: &Option<Memory>, of: fn(&Memory) -> u64| {
             per_conn(grown(from.as_ref().map(of), to.as_ref().map(of))?)
         };

@@ -21,7 +21,7 @@ mod station;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -159,6 +159,8 @@ pub struct Trial {
     pub end: Option<Sample>,
     /// The drivers' CPU time in the hold.
     pub seen: Seen,
+    /// How many connections somebody wanted in the midst of it, at last.
+    pub resized_to: Option<u32>,
     /// Whether it went to its end.
     pub is_whole: bool,
 }
@@ -191,6 +193,7 @@ pub struct Fleet<'a> {
     moment: Moment,
     order: u32,
     halt: Option<Halt>,
+    wish: Arc<AtomicU32>,
     show: &'a mut dyn FnMut(&Glance<'_>),
 }
 
@@ -215,8 +218,14 @@ impl<'a> Fleet<'a> {
             moment: Moment::Ramp,
             order: 0,
             halt: None,
+            wish: Arc::default(),
             show,
         })
+    }
+
+    /// Follows `wish` while connections are held: how many there shall be, 0 being no wish.
+    pub fn heed(&mut self, wish: Arc<AtomicU32>) {
+        self.wish = wish;
     }
 
     /// Opens or closes connections until there are `conns`, or as many as can be had.
@@ -234,6 +243,7 @@ impl<'a> Fleet<'a> {
             self.finish(cut_short, self.end());
         }
         let tally = std::mem::take(&mut self.books.between);
+        self.books.opened = tally.phases.clone();
         Resized { span: Span { from, to: self.now() }, tally }
     }
 
@@ -350,11 +360,21 @@ impl<'a> Fleet<'a> {
             if watch.due() <= now {
                 watch.look(now);
             }
+            trial.resized_to = self.follow().or(trial.resized_to);
         }
         trial.hold.to = self.now();
         trial.end = Some(Sample::take(self.stand.server_pid));
         trial.seen = watch.seen();
         held
+    }
+
+    /// Has so many connections as are wished for, where the plan allows it. Returns how many.
+    fn follow(&mut self) -> Option<u32> {
+        let plan = Arc::clone(&self.stand.plan);
+        let wish = self.wish.swap(0, Ordering::Relaxed);
+        let conns = Some(wish.min(plan.conns)).filter(|conns| *conns > 0 && plan.may_resize())?;
+        self.tell_each(|driver| Deed::Resize(plan.share(conns, driver)));
+        Some(conns)
     }
 
     /// Waits until all messages have come, but not for ever, and counts those that have not.

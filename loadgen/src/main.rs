@@ -82,7 +82,9 @@ use crate::verdict::Exit;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    let environment = env_logger::Env::default().default_filter_or("warn");
+    let log = env_logger::Target::Pipe(Box::new(screen::Log));
+    env_logger::Builder::from_env(environment).target(log).init();
     // Both sides of a measurement, since the server brought along inherits it.
     if let Err(error) = corecast::reactor::memory::use_small_pages() {
         log::info!("memory comes in huge pages, which blurs what a connection costs: {error}");

@@ -231,6 +231,12 @@ impl Plan {
         self.duration.map_or(Duration::ZERO, |duration| self.drain.min(duration / 10))
     }
 
+    /// Whether connections may go and come back in a trial without harm to what is measured: if
+    /// nobody waits for what they say.
+    pub fn may_resize(&self) -> bool {
+        self.cast.is_idle() && self.heartbeat.is_none() && !self.habits.is_restless()
+    }
+
     /// How many of `conns` connections are those of driver `driver`.
     pub const fn share(&self, conns: u32, driver: u32) -> u32 {
         conns / self.drivers + (driver < conns % self.drivers) as u32

@@ -4,9 +4,10 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use corecast::reactor::fds::{self, Limit};
@@ -15,8 +16,9 @@ use corecast::tls::{Random, trust};
 use corecast::ws;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level;
 
 use crate::args::{Cli, GeneratorArgs, OutputArgs, RunArgs, ServeArgs, TlsArgs, WebSocketArgs};
 use crate::cast::Part;
@@ -32,7 +34,7 @@ use crate::payload::PAYLOAD_LEN_MAX;
 use crate::plan::{Obstacle, Plan};
 use crate::report::{Findings, file, text};
 use crate::result::Document;
-use crate::screen::Screen;
+use crate::screen::{self, Controls, Screen};
 use crate::server::Embedded;
 use crate::stamp::Press;
 use crate::target::Target;
@@ -116,31 +118,53 @@ pub fn conduct(
         self_cpu_percent_max: args.generator.max_self_cpu,
         interrupted: Arc::clone(interrupted),
     };
-    let outcome = measure(args, &stand, &url)?;
     let gate = Gate {
         lag_max: args.generator.max_self_lag,
         cpu_percent_max: args.generator.max_self_cpu,
         may_be_invalid: args.generator.allow_invalid,
         is_co_located: subject.is_here(),
     };
-    let before = &outcome.ledger.before;
-    let charges = Charges::new(before, &outcome.resized, &outcome.trial, gate.is_co_located);
-    let findings = Findings {
-        plan: &plan,
-        url: &url,
-        labels: &args.output.label.iter().cloned().collect(),
-        server_workers: subject.embedded.as_ref().map(Embedded::workers),
-        server_cores: subject.embedded.as_ref().map(Embedded::cores),
-        addresses,
-        started,
-        epoch: stand.setting.epoch,
-        machine: &machine,
-        charges: &charges,
-        verdict: &Verdict::new(&plan, &args.measure.slo, &outcome, &charges, &gate),
-        outcome: &outcome,
+    let labels = args.output.label.iter().cloned().collect();
+    let judged = |outcome: &Outcome, tell: &mut dyn FnMut(&Findings<'_>) -> io::Result<()>| {
+        let before = &outcome.ledger.before;
+        let charges = Charges::new(before, &outcome.resized, &outcome.trial, gate.is_co_located);
+        let verdict = Verdict::new(&plan, &args.measure.slo, outcome, &charges, &gate);
+        tell(&Findings {
+            plan: &plan,
+            url: &url,
+            labels: &labels,
+            server_workers: subject.embedded.as_ref().map(Embedded::workers),
+            server_cores: subject.embedded.as_ref().map(Embedded::cores),
+            addresses,
+            started,
+            epoch: stand.setting.epoch,
+            machine: &machine,
+            charges: &charges,
+            verdict: &verdict,
+            outcome,
+        })?;
+        Ok::<_, io::Error>(verdict.exit)
     };
-    report(&findings).map_err(|error| Refusal::new(Exit::Broken, error))?;
-    Ok(findings.verdict.exit)
+    let mut count = 0;
+    let mut snapshot = |glance: &Glance<'_>| {
+        count += 1;
+        let path = snapshot_path(args.output.json.as_deref(), plan.seed, count);
+        let outcome = screen::outcome(glance);
+        let taken = judged(&outcome, &mut |it| write(&path, &file::document(it).text()?));
+        taken.map(|_| path.display().to_string()).map_err(|error| error.to_string())
+    };
+    let outcome = measure(args, &stand, &url, &mut snapshot)?;
+    let mut report = Some(report);
+    let told = judged(&outcome, &mut |it| report.take().map_or(Ok(()), |report| report(it)));
+    told.map_err(|error| Refusal::new(Exit::Broken, error))
+}
+
+/// Where the result in the midst of a run is written: beside the one of its end.
+fn snapshot_path(json: Option<&Path>, seed: u64, count: u32) -> PathBuf {
+    match json.filter(|path| *path != Path::new("-")) {
+        Some(path) => path.with_extension(format!("snapshot-{count}.json")),
+        None => format!("loadgen-{seed:x}.snapshot-{count}.json").into(),
+    }
 }
 
 /// The server to be measured.
@@ -287,12 +311,27 @@ fn paths(plan: &Plan, subject: &Subject) -> Vec<String> {
 }
 
 /// Opens, holds and closes while a screen shows it.
-fn measure(args: &RunArgs, stand: &Stand, url: &str) -> Result<Outcome, Refusal> {
+fn measure(
+    args: &RunArgs,
+    stand: &Stand,
+    url: &str,
+    snapshot: &mut dyn FnMut(&Glance<'_>) -> Result<String, String>,
+) -> Result<Outcome, Refusal> {
     let failed = |error| Refusal::new(Exit::Inconsistent, format!("a driver failed: {error}"));
     let plan = Arc::clone(&stand.plan);
-    let mut screen = Screen::new(args.output.quiet, &plan, url, stand.setting.now());
+    let wish = Arc::default();
+    let controls = Controls {
+        objectives: &args.measure.slo,
+        lag_max: args.generator.max_self_lag,
+        snapshot,
+        wish: Arc::clone(&wish),
+        wished: plan.conns,
+    };
+    let screen = Screen::new(args.output.audience(), &plan, url, stand.setting.now());
+    let mut screen = screen.with(controls);
     let mut show = |glance: &Glance<'_>| screen.show(glance);
     let mut fleet = Fleet::launch(stand.clone(), &mut show).map_err(failed)?;
+    fleet.heed(wish);
     let resized = fleet.resize(plan.conns);
     let hold = plan.hold_after(resized.span.to);
     let is_held = fleet.open() > 0 && fleet.halt().is_none() && !hold.is_zero();
@@ -314,8 +353,9 @@ fn replayed(path: &Path, args: &RunArgs) -> Result<RunArgs, Refusal> {
         return Err(usage(format!("{} tells of a replay: name its original", path.display())));
     }
     let generator = GeneratorArgs { seed: Some(seed), ..again.generator };
-    let OutputArgs { json, html, quiet, .. } = args.output.clone();
-    Ok(RunArgs { generator, output: OutputArgs { json, html, quiet, ..again.output }, ..again })
+    let OutputArgs { json, html, quiet, no_tui, .. } = args.output.clone();
+    let output = OutputArgs { json, html, quiet, no_tui, ..again.output };
+    Ok(RunArgs { generator, output, ..again })
 }
 
 /// Writes what was asked for: the page, unless all shall be quiet, and the file.
@@ -352,13 +392,26 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// A flag that an interrupt raises. A second one ends the program at once; the server brought along
-/// then ends with its standard input.
+/// then ends with its standard input. However a signal ends it, the terminal is given back first.
 pub fn interruption() -> io::Result<Arc<AtomicBool>> {
     let raised = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, Arc::clone(&raised))?;
-        flag::register(signal, Arc::clone(&raised))?;
-    }
+    let flag = Arc::clone(&raised);
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
+    let heed = move || {
+        for signal in signals.forever() {
+            let is_polite = matches!(signal, SIGINT | SIGTERM);
+            if is_polite && !flag.swap(true, Ordering::Relaxed) {
+                continue;
+            }
+            screen::restore();
+            if is_polite {
+                std::process::exit(Exit::Interrupted as i32);
+            }
+            // Ends the program as if nobody had listened.
+            let _ = low_level::emulate_default_handler(signal);
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(heed)?;
     Ok(raised)
 }
 

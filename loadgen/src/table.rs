@@ -2,7 +2,7 @@
 
 use crate::latency::Latency;
 use crate::spread::Recipients;
-use crate::tally::Tally;
+use crate::tally::{Phases, Tally};
 use crate::units;
 
 /// The table of a run: a head, and a row for every distribution there is.
@@ -11,13 +11,12 @@ pub fn rows<'a>(distributions: impl IntoIterator<Item = (&'a str, &'a Latency)>)
     std::iter::once(head()).chain(rows).collect()
 }
 
-/// The distributions of the tallies `between` and in a trial, and of its publications.
+/// The distributions of the phases of connections, of a trial, and of its publications.
 pub fn distributions<'a>(
-    between: &'a Tally,
+    phases: &'a Phases,
     trial: &'a Tally,
     recipients: &'a Recipients,
 ) -> [(&'static str, &'a Latency); 16] {
-    let phases = &between.phases;
     let traffic = &trial.traffic;
     [
         ("tcp connect", &phases.tcp),

@@ -54,7 +54,8 @@ pub struct Phases {
 }
 
 impl Phases {
-    fn merge(&mut self, other: &Self) {
+    /// Adds what `other` counted.
+    pub fn merge(&mut self, other: &Self) {
         self.tcp.merge(&other.tcp);
         self.tls.merge(&other.tls);
         self.upgrade.merge(&other.upgrade);

@@ -199,6 +199,11 @@ impl Validity {
         if gate.is_co_located {
             found.notes.push("server and generator share this machine: a lower bound".to_owned());
         }
+        if let Some(conns) = trial.resized_to {
+            let conns = units::count(u64::from(conns));
+            let note = "resized by hand in the hold, at last to";
+            found.notes.push(format!("{note} {conns}: memory of a connection is unknown"));
+        }
         found.valid = found.reasons.is_empty();
         found
     }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::screen::Audience;
+
 /// Where the result is told.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Output")]
@@ -27,6 +29,21 @@ pub struct OutputArgs {
     /// No screen while it runs and no report after it: the exit code and --json tell
     #[arg(long)]
     pub quiet: bool,
+
+    /// No live screen on a terminal, but a line a second as elsewhere
+    #[arg(long)]
+    pub no_tui: bool,
+}
+
+impl OutputArgs {
+    /// Who looks on while it runs.
+    pub fn audience(&self) -> Audience {
+        match (self.quiet, self.no_tui) {
+            (true, _) => Audience::Nobody,
+            (false, true) => Audience::Log,
+            (false, false) => Audience::Terminal,
+        }
+    }
 }
 
 fn parse_label(text: &str) -> Result<(String, String), String> {

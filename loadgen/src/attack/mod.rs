@@ -44,7 +44,7 @@ use crate::fleet::{Fleet, Glance, Halt, Stand};
 use crate::plan::Plan;
 use crate::ports::{Hand, Source, Sources};
 use crate::run::{self, Refusal, Subject};
-use crate::screen::Screen;
+use crate::screen::{Audience, Screen};
 use crate::server::{self, Embedded};
 use crate::target::Target;
 use crate::verdict::{Exit, Gate, Validity};
@@ -163,8 +163,8 @@ impl Siege<'_> {
     fn lay(&self, kind: Kind) -> Result<Finding, Refusal> {
         let camp = self.pitch(kind)?;
         let url = camp.subject.target.url();
-        let mut screen =
-            Screen::new(self.args.quiet, &camp.stand.plan, &url, camp.stand.setting.now());
+        let audience = if self.args.quiet { Audience::Nobody } else { Audience::Terminal };
+        let mut screen = Screen::new(audience, &camp.stand.plan, &url, camp.stand.setting.now());
         let look = Lookout::new(camp.stand.server_pid, run::clock());
         let mut show = |glance: &Glance<'_>| {
             look.look(glance.now);

@@ -25,8 +25,8 @@ pub fn page(findings: &Findings<'_>) -> String {
     lines.extend(traffic(findings));
     lines.push(String::new());
     let Outcome { resized, trial, .. } = findings.outcome;
-    let (between, tally) = (&resized.tally, &trial.tally);
-    lines.extend(table::rows(table::distributions(between, tally, &trial.recipients)));
+    let (phases, tally) = (&resized.tally.phases, &trial.tally);
+    lines.extend(table::rows(table::distributions(phases, tally, &trial.recipients)));
     lines.push(String::new());
     lines.extend(objectives(findings));
     lines.extend(cost(findings));
