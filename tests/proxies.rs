@@ -246,6 +246,23 @@ fn a_client_behind_a_proxy_is_counted_by_its_own_address() {
 }
 
 #[test]
+fn who_is_turned_away_is_not_heard_any_more() {
+    let none = addresses::Limits { connections_max: NonZeroU32::new(1), ..Default::default() };
+    let mut bench = Bench::with_addresses(Addresses::new(none, 1));
+    let announced = b"PROXY TCP4 192.0.2.1 10.0.0.1 1 1\r\n";
+    let (_, _stays) = bench.ask(STREAM, PROXY, &[announced]);
+    let (key, mut pipe) = bench.connect(STREAM, PROXY).unwrap();
+    // The worker reads a little more than the announcement, and then the rest.
+    pipe.write_all(&[announced.as_slice(), b"and so on"].concat()).unwrap();
+    pipe.set_chunk(announced.len() + 1);
+    pipe.finish().unwrap();
+    bench.worker.ready(key, Readiness::READABLE | Readiness::ENDED, bench.now);
+    bench.worker.turn(bench.now);
+    assert!(pipe.is_dropped());
+    bench.assert_count("panics_total{worker=\"0\"} 0");
+}
+
+#[test]
 fn who_leaves_before_it_is_announced_is_let_go() {
     let mut bench = Bench::new();
     let (key, mut pipe) = bench.connect(ANNOUNCED, PROXY).unwrap();

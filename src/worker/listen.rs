@@ -11,6 +11,17 @@ use crate::session::{Fault, Session};
 use crate::tls::{Identity, Opened};
 use crate::ws::CloseCode;
 
+/// Whether it is known whose a connection is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Introduced {
+    /// It is, or nobody has to say.
+    Known,
+    /// The proxy has not said all of it.
+    NotYet,
+    /// What the proxy said was no use, and the connection is about to be removed.
+    Never,
+}
+
 impl<S: Stream, V: Service> Worker<S, V> {
     /// Listens to whoever has something to say: to all that are open, to a few that shake hands.
     pub(super) fn listen_all(&mut self) {
@@ -110,7 +121,9 @@ impl<S: Stream, V: Service> Worker<S, V> {
                 Received::Bytes { len, all } => {
                     let Some(bytes) = scratch.get_mut(..len) else { return };
                     let ended = self.heard(key, len);
-                    self.open(key, bytes);
+                    if !self.open(key, bytes) {
+                        return;
+                    }
                     self.date(key);
                     if all && !ended {
                         return self.world.meters.heard_out(key, self.world.now);
@@ -137,26 +150,39 @@ impl<S: Stream, V: Service> Worker<S, V> {
         connection.marks.has(Marks::ENDED)
     }
 
-    /// Takes bytes as they came from the socket, and decrypts them where there is TLS.
-    fn open(&mut self, key: Key, bytes: &mut [u8]) {
+    /// Takes bytes as they came from the socket, and decrypts them where there is TLS. Returns
+    /// whether more may follow: who is about to be removed is not heard any more.
+    fn open(&mut self, key: Key, bytes: &mut [u8]) -> bool {
         let mut input = Input::new(bytes);
-        if !self.is_introduced(key, &mut input) {
-            return;
+        match self.introduce(key, &mut input) {
+            Introduced::Known => {}
+            Introduced::NotYet => return true,
+            Introduced::Never => return false,
         }
         loop {
             let Some(link) = self.links.get_mut(key.index()).and_then(Option::as_mut) else {
-                return;
+                return false;
             };
-            let Some(tls) = &mut link.tls else { return self.understand(key, input) };
+            let Some(tls) = &mut link.tls else {
+                self.understand(key, input);
+                return true;
+            };
             match tls.open(&mut input, &mut self.wire) {
                 Ok(Opened::Plaintext(plaintext)) => self.understand(key, Input::new(plaintext)),
                 Ok(Opened::Established(identity)) => self.established(key, identity),
-                Ok(Opened::Wanting) => return self.warm(key),
-                Ok(Opened::Closed) => return self.ended(key),
+                Ok(Opened::Wanting) => {
+                    self.warm(key);
+                    return true;
+                }
+                Ok(Opened::Closed) => {
+                    self.ended(key);
+                    return true;
+                }
                 Err(fault) => {
                     self.world.metrics().tls_failures_total.add(tls_failure(fault), 1);
                     log::debug!("TLS failed: {fault}");
-                    return self.world.bury(key, CloseReason::Handshake);
+                    self.world.bury(key, CloseReason::Handshake);
+                    return false;
                 }
             }
         }
@@ -174,33 +200,39 @@ impl<S: Stream, V: Service> Worker<S, V> {
         self.arrived(key);
     }
 
-    /// Hears what a proxy says first where one does. Returns whether it is known whose the
-    /// connection is.
-    fn is_introduced(&mut self, key: Key, input: &mut Input<'_>) -> bool {
-        let Some(connection) = self.world.connections.get_mut(key) else { return false };
-        let Session::Introducing(introduction) = &mut connection.session else { return true };
+    /// Hears what a proxy says first where one does.
+    fn introduce(&mut self, key: Key, input: &mut Input<'_>) -> Introduced {
+        let Some(connection) = self.world.connections.get_mut(key) else {
+            return Introduced::Never;
+        };
+        let Session::Introducing(introduction) = &mut connection.session else {
+            return Introduced::Known;
+        };
         let peer = match introduction.next(input) {
             Ok(Some(peer)) => peer,
-            Ok(None) => return false,
+            Ok(None) => return Introduced::NotYet,
             Err(fault) => {
                 log::debug!("no client was announced: {fault:?}");
                 self.world.bury(key, CloseReason::Unannounced);
-                return false;
+                return Introduced::Never;
             }
         };
-        let Some(listener) = self.listeners.get(peer.listener as usize) else { return false };
+        let Some(listener) = self.listeners.get(peer.listener as usize) else {
+            return Introduced::Never;
+        };
         let is_itself = listener.trusts(peer.address.ip());
         if !is_itself && let Err(reason) = self.world.seat(key, peer.address.ip()) {
             self.world.turned(reason);
             self.world.bury(key, CloseReason::Crowded);
-            return false;
+            return Introduced::Never;
         }
-        let Some(connection) = self.world.connections.get_mut(key) else { return false };
-        connection.session = listener.session(peer);
+        if let Some(connection) = self.world.connections.get_mut(key) {
+            connection.session = listener.session(peer);
+        }
         if !peer.secure {
             self.arrived(key);
         }
-        true
+        Introduced::Known
     }
 
     /// Takes plaintext, and acts on all of it.
