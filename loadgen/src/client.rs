@@ -9,72 +9,22 @@
 //!
 //! Invariant: while it is open and between messages, a client owns nothing but its TLS keys.
 
-use std::borrow::Cow;
-use std::sync::Arc;
+mod greeting;
 
-use clap::ValueEnum;
+use std::borrow::Cow;
+
 use corecast::base::Input;
 use corecast::tls::{self, Random, Tls};
-use corecast::ws::deflate::{Context, Inflater, Parameters, WindowBits};
+use corecast::ws::deflate::{Context, Inflater, WindowBits};
 use corecast::ws::handshake::{ClientHandshake, HandshakeFault};
 use corecast::ws::{self, Decoder, MaskKey, Opcode, Role, encoder};
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 
+pub use self::greeting::{Greeting, Mask};
 use crate::accounting::{Closure, Failure};
+use crate::sessions::Agreement;
 
 /// A close frame without a code (RFC 6455 §7.1.5).
 const NO_CODE: u16 = 1005;
-
-/// No context is kept, so that one inflater serves all connections.
-const OFFER: Parameters = Parameters {
-    server_no_context_takeover: true,
-    client_no_context_takeover: true,
-    server_max_window_bits: None,
-    client_max_window_bits: None,
-};
-
-/// What every connection of a run says to open.
-#[derive(Debug)]
-pub struct Greeting {
-    /// How to speak TLS, and whom the server must prove to be.
-    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-    /// The Host header.
-    pub authority: String,
-    /// Path and query, for each part of the cast.
-    pub paths: Vec<String>,
-    /// Subprotocols to offer.
-    pub subprotocols: Vec<String>,
-    /// Whether to offer that the server deflates, each message by itself, and to insist on it.
-    pub deflate: bool,
-    /// Further headers.
-    pub headers: Vec<(String, String)>,
-    /// How frames are masked.
-    pub mask: Mask,
-    /// What a server may send.
-    pub limits: ws::Limits,
-}
-
-/// With what frames are masked.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-pub enum Mask {
-    /// With another key each, that nobody can guess (RFC 6455 §10.3)
-    #[default]
-    Random,
-    /// With zeros, which leave them as they are: for looking at them on the wire
-    Zero,
-}
-
-impl Greeting {
-    fn handshake(&self, part: usize, nonce: [u8; 16]) -> ClientHandshake {
-        let path = self.paths.get(part).map_or("/", String::as_str);
-        let subprotocols: Vec<_> = self.subprotocols.iter().map(String::as_str).collect();
-        let headers: Vec<_> =
-            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let handshake = ClientHandshake::new(nonce, &self.authority, path, &subprotocols, &headers);
-        if self.deflate { handshake.offering_deflate(OFFER) } else { handshake }
-    }
-}
 
 /// What is written with: one for all connections of a driver.
 #[derive(Debug)]
@@ -197,9 +147,20 @@ impl From<Trouble> for Closure {
 }
 
 impl Client {
-    /// A client of a part of the cast that has said nothing.
-    pub fn new(greeting: &Greeting, part: usize, random: &mut Random) -> Result<Self, Trouble> {
-        let tls = greeting.tls.as_ref().map(|(config, name)| Tls::client(config, name.clone()));
+    /// Client `number` of the run, of a part of the cast, that has said nothing.
+    pub fn new(
+        greeting: &Greeting,
+        part: usize,
+        number: u32,
+        random: &mut Random,
+    ) -> Result<Self, Trouble> {
+        let sessions = greeting.sessions.as_ref();
+        let tls = greeting.tls.as_ref().map(|(config, name)| {
+            match sessions.and_then(|sessions| sessions.config(number)) {
+                Some(config) => Tls::returning_client(&config, name.clone()),
+                None => Tls::client(config, name.clone()),
+            }
+        });
         let handshake = greeting.handshake(part, random.draw());
         Ok(Self { tls: tls.transpose()?, stage: Stage::Upgrading(Box::new(handshake)) })
     }
@@ -278,6 +239,11 @@ impl Client {
         self.write(Opcode::Ping, payload, pen)
     }
 
+    /// What its handshake of TLS has agreed on, if there was one.
+    pub fn agreement(&self) -> Option<Agreement> {
+        self.tls.as_ref().and_then(Agreement::of)
+    }
+
     /// Whether the WebSocket is open.
     pub const fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open(_))
@@ -345,11 +311,13 @@ mod tests {
     use corecast::tls::config::{Trust, client_config};
     use corecast::ws::deflate::{Deflater, Takeover};
     use corecast::ws::handshake::accept;
+    use rustls::pki_types::ServerName;
 
     fn greeting() -> Greeting {
         Greeting {
             mask: Mask::Random,
             tls: None,
+            sessions: None,
             authority: "h:1".to_owned(),
             paths: vec!["/echo".to_owned()],
             subprotocols: Vec::new(),
@@ -362,7 +330,7 @@ mod tests {
     /// A client that has written its request, and the server's answer to that.
     fn upgraded() -> (Client, Pen, Vec<u8>) {
         let mut pen = Pen::new(Mask::Random);
-        let mut client = Client::new(&greeting(), 0, &mut pen.random).unwrap();
+        let mut client = Client::new(&greeting(), 0, 0, &mut pen.random).unwrap();
         client.begin(&mut pen).unwrap();
         let mut request = std::mem::take(&mut pen.wire);
         let limits = http::Limits::default();
@@ -441,7 +409,7 @@ mod tests {
         let greeting = Greeting { deflate: true, ..greeting() };
         for takeover in [Some(Takeover::Offered), None] {
             let mut pen = Pen::new(Mask::Random);
-            let mut client = Client::new(&greeting, 0, &mut pen.random).unwrap();
+            let mut client = Client::new(&greeting, 0, 0, &mut pen.random).unwrap();
             client.begin(&mut pen).unwrap();
             let mut request = std::mem::take(&mut pen.wire);
             let limits = http::Limits::default();
@@ -484,7 +452,7 @@ mod tests {
         let name = ServerName::try_from("localhost").unwrap();
         let greeting = Greeting { tls: Some((config, name)), ..greeting() };
         let mut pen = Pen::new(Mask::Random);
-        let mut client = Client::new(&greeting, 0, &mut pen.random).unwrap();
+        let mut client = Client::new(&greeting, 0, 0, &mut pen.random).unwrap();
         client.begin(&mut pen).unwrap();
         // A handshake record of TLS 1.0 to 1.2, as RFC 8446 §5.1 wants the first one.
         assert_eq!(pen.wire.first_chunk(), Some(&[22, 3, 1]));

@@ -52,6 +52,7 @@ mod schedule;
 mod screen;
 mod series;
 mod server;
+mod sessions;
 mod slo;
 mod slow;
 mod spread;

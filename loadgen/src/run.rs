@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use corecast::reactor::fds::{self, Limit};
-use corecast::tls::config::{self, ConfigError, Trust};
+use corecast::tls::config::{self, ConfigError, Identity, Trust, Wishes};
 use corecast::tls::{Random, trust};
 use corecast::ws;
 use rustls::ClientConfig;
@@ -20,7 +20,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
-use crate::args::{Cli, GeneratorArgs, OutputArgs, RunArgs, ServeArgs, TlsArgs, WebSocketArgs};
+use crate::args::{
+    Cli, GeneratorArgs, KeyShare, OutputArgs, RunArgs, ServeArgs, TlsArgs, Version, WebSocketArgs,
+};
 use crate::cast::Part;
 use crate::charge::Charges;
 use crate::check;
@@ -36,6 +38,7 @@ use crate::report::{Findings, file, text};
 use crate::result::Document;
 use crate::screen::{self, Controls, Screen};
 use crate::server::Embedded;
+use crate::sessions::Sessions;
 use crate::stamp::Press;
 use crate::target::Target;
 use crate::verdict::{Exit, Gate, Outcome, Verdict};
@@ -118,6 +121,7 @@ pub fn conduct(
         self_cpu_percent_max: args.generator.max_self_cpu,
         interrupted: Arc::clone(interrupted),
     };
+    fetch_tickets(&stand.setting, &subject, &plan)?;
     let gate = Gate {
         lag_max: args.generator.max_self_lag,
         cpu_percent_max: args.generator.max_self_cpu,
@@ -194,6 +198,7 @@ impl Subject {
                     cores: args.server_cores,
                     hasten: 1,
                 },
+                &args.tls,
             ),
         }
     }
@@ -219,13 +224,13 @@ impl Subject {
         }
         let tls = target.secure.then(|| {
             let name = args.sni.as_ref().unwrap_or(&target.host);
-            named_config(trust(args).map_err(|error| error.to_string()), name)
+            named_config(args, trust(args).map_err(|error| error.to_string()), name)
         });
         Ok(Self { target: target.clone(), address, tls: tls.transpose()?, embedded: None })
     }
 
     /// A server of our own.
-    pub fn brought(plan: &Plan, args: &ServeArgs) -> Result<Self, Refusal> {
+    pub fn brought(plan: &Plan, args: &ServeArgs, tls: &TlsArgs) -> Result<Self, Refusal> {
         let embedded = Embedded::start(args).map_err(|error| {
             Refusal::new(Exit::Preflight, format!("the server could not be started: {error}"))
         })?;
@@ -237,7 +242,8 @@ impl Subject {
             path: plan.cast.parts().first().map_or("/", |part| part.role.path()).to_owned(),
         };
         let tls = embedded.authority().map(|pem| {
-            named_config(trust::in_text(pem).map_err(|error| error.to_string()), &target.host)
+            let trust = trust::in_text(pem).map_err(|error| error.to_string());
+            named_config(tls, trust, &target.host)
         });
         Ok(Self { address, tls: tls.transpose()?, target, embedded: Some(embedded) })
     }
@@ -248,12 +254,23 @@ impl Subject {
     }
 }
 
+/// How to speak TLS as `args` say with a server that must prove to be `name`.
 fn named_config(
+    args: &TlsArgs,
     trust: Result<Trust, String>,
     name: &str,
 ) -> Result<(Arc<ClientConfig>, ServerName<'static>), Refusal> {
-    let config =
-        trust.and_then(|trust| config::client_config(trust).map_err(|error| error.to_string()));
+    let identity = args.client_cert.as_ref().zip(args.client_key.as_ref());
+    let identity = identity.map(|(chain, key)| Identity::read(chain, key)).transpose();
+    let wishes = identity.map(|identity| Wishes {
+        identity,
+        version: args.tls.map(Version::rustls),
+        group: args.key_share.map(KeyShare::group),
+    });
+    let config = trust.and_then(|trust| {
+        let config = wishes.and_then(|wishes| config::compact_client_config(trust, wishes));
+        config.map_err(|error| error.to_string())
+    });
     let config = config.map_err(|error| Refusal::new(Exit::Preflight, error))?;
     let server = ServerName::try_from(name.to_owned());
     let server = server.map_err(|error| Refusal::new(Exit::Usage, format!("{name}: {error}")));
@@ -265,6 +282,7 @@ pub fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
     Setting {
         greeting: Greeting {
             tls: subject.tls.clone(),
+            sessions: sessions(&args.tls, subject),
             authority: subject.target.authority(),
             paths: paths(plan, subject),
             subprotocols: args.websocket.subprotocol.clone(),
@@ -279,6 +297,22 @@ pub fn setting(args: &RunArgs, plan: &Plan, subject: &Subject) -> Setting {
         epoch: clock(),
         clock,
     }
+}
+
+/// Which connections come back to a session.
+fn sessions(args: &TlsArgs, subject: &Subject) -> Option<Sessions> {
+    let (config, _) = subject.tls.as_ref().filter(|_| args.resume.0 > 0.0)?;
+    Some(Sessions::new(config, args.resume, args.session_cache))
+}
+
+/// Fetches the tickets of those that come back first.
+fn fetch_tickets(setting: &Setting, subject: &Subject, plan: &Plan) -> Result<(), Refusal> {
+    let Greeting { sessions: Some(sessions), tls: Some((_, name)), .. } = &setting.greeting else {
+        return Ok(());
+    };
+    sessions.fetch(name, subject.address, plan.conns).map_err(|error| {
+        Refusal::new(Exit::Preflight, format!("--resume: {}: {error}", subject.target.url()))
+    })
 }
 
 /// Whom `args` say to trust.

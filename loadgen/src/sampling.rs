@@ -24,6 +24,13 @@ impl Sampling {
     }
 }
 
+/// Whether the one with this number belongs to a share. Of the first n ones, for every n, as many
+/// do as the share says.
+pub fn share_takes(percent: f64, number: u32) -> bool {
+    let until = |number: f64| (number * percent / 100.0).floor();
+    until(f64::from(number) + 1.0) > until(f64::from(number))
+}
+
 impl FromStr for Sampling {
     type Err = String;
 

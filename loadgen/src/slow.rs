@@ -9,6 +9,7 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use crate::sampling::share_takes;
 use crate::units::parse_bytes;
 
 /// How often a slow reader reads at most: a rate below ten bytes a second is kept byte by byte.
@@ -43,8 +44,7 @@ impl Slow {
     /// Whether the one at place `rank` of its part reads slowly. Of the first n ones, for every n,
     /// as many do as the share says.
     pub fn takes(self, rank: u32) -> bool {
-        let until = |rank: f64| (rank * self.percent / 100.0).floor();
-        until(f64::from(rank) + 1.0) > until(f64::from(rank))
+        share_takes(self.percent, rank)
     }
 }
 

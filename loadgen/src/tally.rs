@@ -1,8 +1,11 @@
 //! What a driver counted since it last told: merged by the conductor, thrown away by the driver.
 
+use std::collections::BTreeMap;
+
 use crate::accounting::Accounting;
 use crate::audit::Audit;
 use crate::latency::Latency;
+use crate::sessions::Agreement;
 use crate::spread::Spreads;
 use crate::turnover::Squall;
 
@@ -21,6 +24,8 @@ pub struct Tally {
     pub ports_taken: u64,
     /// Connections that were there at the beginning of a trial to read slowly.
     pub slow_readers: u64,
+    /// Handshakes of TLS, by what they agreed on.
+    pub agreements: BTreeMap<Agreement, u64>,
     /// What a storm did.
     pub squall: Squall,
 }
@@ -35,6 +40,9 @@ impl Tally {
         self.ports_taken += other.ports_taken;
         self.slow_readers += other.slow_readers;
         self.squall.merge(&other.squall);
+        for (agreement, count) in &other.agreements {
+            *self.agreements.entry(*agreement).or_default() += count;
+        }
     }
 }
 

@@ -11,10 +11,12 @@ use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::time_provider::DefaultTimeProvider;
+pub use rustls::version::{TLS12, TLS13};
 use rustls::{
-    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore,
-    SignatureScheme,
+    ALL_VERSIONS, CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error,
+    RootCertStore, SignatureScheme,
 };
+pub use rustls::{NamedGroup, SupportedProtocolVersion};
 
 use super::server::{Clients, Parts, ServerConfig};
 use super::sources;
@@ -75,7 +77,32 @@ pub fn server_config(identity: Identity) -> Result<Arc<ServerConfig>, ConfigErro
 ///
 /// [`ConfigError::Unusable`] if an authority's certificate cannot be used.
 pub fn client_config(trust: Trust) -> Result<Arc<ClientConfig>, ConfigError> {
-    let mut config = client(trust)?.with_no_client_auth();
+    compact_client_config(trust, Wishes::default())
+}
+
+/// What a client may want of its handshakes beside a server to trust.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    /// Who it is, for servers that ask.
+    pub identity: Option<Identity>,
+    /// The only version of the protocol that it speaks.
+    pub version: Option<&'static SupportedProtocolVersion>,
+    /// The only group in which it exchanges keys (RFC 8446 §4.2.7).
+    pub group: Option<NamedGroup>,
+}
+
+/// The same with `wishes`.
+///
+/// # Errors
+///
+/// [`ConfigError::Unusable`] if an authority's certificate, the identity or the group cannot be
+/// used.
+pub fn compact_client_config(
+    trust: Trust,
+    wishes: Wishes,
+) -> Result<Arc<ClientConfig>, ConfigError> {
+    let Wishes { identity, version, group } = wishes;
+    let mut config = with_identity(client_of(trust, version, group)?, identity)?;
     config.resumption = Resumption::disabled();
     config.enable_secret_extraction = true;
     Ok(Arc::new(config))
@@ -95,13 +122,7 @@ pub fn returning_client_config(
     identity: Option<Identity>,
     protocols: &[&str],
 ) -> Result<Arc<ClientConfig>, ConfigError> {
-    let builder = client(trust)?;
-    let mut config = match identity {
-        None => builder.with_no_client_auth(),
-        Some(Identity { chain, key }) => {
-            builder.with_client_auth_cert(chain, key).map_err(ConfigError::Unusable)?
-        }
-    };
+    let mut config = with_identity(client_of(trust, None, None)?, identity)?;
     config.resumption = Resumption::in_memory_sessions(SERVERS_REMEMBERED_MAX);
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     Ok(Arc::new(config))
@@ -110,11 +131,32 @@ pub fn returning_client_config(
 /// How many servers a client can come back to. A command names a few.
 const SERVERS_REMEMBERED_MAX: usize = 32;
 
-fn client(trust: Trust) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, ConfigError> {
-    let provider = provider();
+fn with_identity(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    identity: Option<Identity>,
+) -> Result<ClientConfig, ConfigError> {
+    match identity {
+        None => Ok(builder.with_no_client_auth()),
+        Some(Identity { chain, key }) => {
+            builder.with_client_auth_cert(chain, key).map_err(ConfigError::Unusable)
+        }
+    }
+}
+
+fn client_of(
+    trust: Trust,
+    version: Option<&'static SupportedProtocolVersion>,
+    group: Option<NamedGroup>,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, ConfigError> {
+    let mut provider = provider();
+    if let Some(group) = group {
+        let groups = aws_lc_rs::ALL_KX_GROUPS.iter().filter(|it| it.name() == group);
+        Arc::make_mut(&mut provider).kx_groups = groups.copied().collect();
+    }
     let algorithms = provider.signature_verification_algorithms;
+    let versions = version.map_or_else(|| ALL_VERSIONS.to_vec(), |version| vec![version]);
     let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(&versions)
         .map_err(ConfigError::Unusable)?;
     Ok(match trust {
         Trust::Authorities(authorities) => builder.with_root_certificates(roots(authorities)?),

@@ -22,7 +22,7 @@ use super::Opened;
 use super::fault::Fault;
 use super::header;
 use super::identity::Identity;
-use super::negotiated::Negotiated;
+use super::negotiated::{Beginning, Negotiated};
 use super::record::Records;
 use super::secrets::Overheard;
 use super::unbuffered::{Connection, Outgoing, Step};
@@ -39,14 +39,27 @@ pub(super) struct Held {
     connection: Connection,
     /// What the key schedule said, for the record layer that may take over.
     overheard: Arc<Overheard>,
-    /// Whether our record layer may take over.
-    may_settle: bool,
+    /// Whether our record layer may take over, and when.
+    settling: Settling,
+    /// Application data has come, and so all tickets have that were sent before it.
+    has_heard: bool,
     /// See the module's invariant.
     given: Vec<u8>,
     /// The front of a record that has not come whole yet.
     unfinished: Box<[u8]>,
     peer_has_closed: bool,
     has_closed: bool,
+}
+
+/// When our record layer takes over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Settling {
+    /// Never.
+    Never,
+    /// As soon as the handshake is done.
+    AtOnce,
+    /// When application data has come: rustls takes the tickets that come before it.
+    Late,
 }
 
 /// Where a connection lives after its handshake.
@@ -58,12 +71,17 @@ pub(super) enum Settled {
 }
 
 impl Held {
-    /// A connection about to shake hands, which `may_settle` in our record layer afterwards.
-    pub(super) fn new(connection: Connection, overheard: Arc<Overheard>, may_settle: bool) -> Self {
+    /// A connection about to shake hands, of which `settling` says when our record layer takes it.
+    pub(super) fn new(
+        connection: Connection,
+        overheard: Arc<Overheard>,
+        settling: Settling,
+    ) -> Self {
         Self {
             connection,
             overheard,
-            may_settle,
+            settling,
+            has_heard: false,
             given: Vec::new(),
             unfinished: Box::default(),
             peer_has_closed: false,
@@ -86,7 +104,10 @@ impl Held {
         let mut record: &'b mut [u8] = &mut [];
         while !self.peer_has_closed {
             match self.connection.advance(&mut self.given, record, reply)? {
-                Step::Plaintext(len) => return Ok(Opened::Plaintext(header::front(record, len))),
+                Step::Plaintext(len) => {
+                    self.has_heard = true;
+                    return Ok(Opened::Plaintext(header::front(record, len)));
+                }
                 Step::PeerClosed => break,
                 Step::Blocked if was_handshaking && !self.is_handshaking() => {
                     return Ok(Opened::Established(None));
@@ -138,14 +159,39 @@ impl Held {
     pub(super) fn settle(self: Box<Self>) -> Result<Settled, Fault> {
         assert!(!self.is_handshaking(), "a connection settles after its handshake");
         match self.connection.compact_suite() {
-            Some(suite) if self.may_settle && self.given.is_empty() => {
+            Some(suite) if self.may_settle() && self.given.is_empty() => {
                 let side = self.connection.side();
+                let beginning = Beginning::of(self.connection.common());
                 let secrets = self.connection.into_secrets()?;
-                let records = Records::new(side, suite, secrets, &self.overheard)?;
+                let records = Records::new(side, suite, secrets, &self.overheard, beginning)?;
                 Ok(Settled::Compact(Box::new(records)))
             }
             _ => Ok(Settled::Held(self)),
         }
+    }
+
+    /// Whether it is time for our record layer to take over, if it can.
+    pub(super) fn may_settle(&self) -> bool {
+        match self.settling {
+            Settling::Never => false,
+            Settling::AtOnce => true,
+            Settling::Late => self.has_heard,
+        }
+    }
+
+    /// Whether that time came after the handshake.
+    pub(super) fn is_late(&self) -> bool {
+        self.settling == Settling::Late
+            && self.has_heard
+            && !self.peer_has_closed
+            && !self.has_closed
+            && self.given.is_empty()
+            && self.unfinished.is_empty()
+    }
+
+    /// It stays where it is.
+    pub(super) fn stay(&mut self) {
+        self.settling = Settling::Never;
     }
 
     /// See [`super::Tls::negotiated`].

@@ -40,9 +40,9 @@ pub use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 pub use rustls::{AlertDescription as Alert, ClientConfig};
 
 pub use self::fault::Fault;
-use self::handshake::{Held, Settled};
+use self::handshake::{Held, Settled, Settling};
 pub use self::identity::{Fingerprint, Identity};
-pub use self::negotiated::Negotiated;
+pub use self::negotiated::{Negotiated, suite_name};
 pub use self::random::Random;
 use self::record::Records;
 use self::secrets::Overheard;
@@ -92,7 +92,8 @@ impl Tls {
         let overheard = Arc::new(Overheard::default());
         let rustls = config.for_connection(Arc::<Overheard>::clone(&overheard));
         let connection = UnbufferedServerConnection::new(rustls)?;
-        Ok(Self::new(Connection::Server(connection, Arc::clone(config)), overheard, true))
+        let connection = Connection::Server(connection, Arc::clone(config));
+        Ok(Self::new(connection, overheard, Settling::AtOnce))
     }
 
     /// The side that connects, to a server that must prove to be `name`.
@@ -103,16 +104,37 @@ impl Tls {
     ///
     /// [`Fault::Internal`] if rustls cannot use `config`.
     pub fn client(config: &Arc<ClientConfig>, name: ServerName<'static>) -> Result<Self, Fault> {
+        let may_settle = config.enable_secret_extraction;
+        Self::connecting(config, name, if may_settle { Settling::AtOnce } else { Settling::Never })
+    }
+
+    /// The same for a client that comes back: it leaves the tickets of the server, which come
+    /// before its first data, with the sessions of `config`, and takes no less memory until then.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Internal`] if rustls cannot use `config`.
+    pub fn returning_client(
+        config: &Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<Self, Fault> {
+        Self::connecting(config, name, Settling::Late)
+    }
+
+    fn connecting(
+        config: &Arc<ClientConfig>,
+        name: ServerName<'static>,
+        settling: Settling,
+    ) -> Result<Self, Fault> {
         let overheard = Arc::new(Overheard::default());
         let mut config = ClientConfig::clone(config);
         config.key_log = overheard.clone();
-        let may_settle = config.enable_secret_extraction;
         let connection = UnbufferedClientConnection::new(Arc::new(config), name)?;
-        Ok(Self::new(Connection::Client(connection), overheard, may_settle))
+        Ok(Self::new(Connection::Client(connection), overheard, settling))
     }
 
-    fn new(connection: Connection, overheard: Arc<Overheard>, may_settle: bool) -> Self {
-        Self(State::Handshaking(Box::new(Held::new(connection, overheard, may_settle))))
+    fn new(connection: Connection, overheard: Arc<Overheard>, settling: Settling) -> Self {
+        Self(State::Handshaking(Box::new(Held::new(connection, overheard, settling))))
     }
 
     /// Puts the record kept unfinished at the front of `scratch`, and says how many bytes it has.
@@ -146,6 +168,7 @@ impl Tls {
         input: &mut Input<'b>,
         reply: &mut Vec<u8>,
     ) -> Result<Opened<'b>, Fault> {
+        self.settle_late()?;
         let opened = match &mut self.0 {
             State::Handshaking(held) | State::Held(held) => held.open(input, reply),
             State::Compact(records) => records.open(input, reply),
@@ -198,18 +221,36 @@ impl Tls {
         }
     }
 
-    /// What the handshake has settled and who the peer proved to be, for as long as rustls holds
-    /// the connection: our own record layer keeps no certificates.
+    /// What the handshake has settled and, for as long as rustls holds the connection, who the peer
+    /// proved to be.
     pub fn negotiated(&self) -> Option<Negotiated<'_>> {
         match &self.0 {
             State::Held(held) => held.negotiated(),
-            State::Handshaking(_) | State::Compact(_) | State::Failed(_) => None,
+            State::Compact(records) => Some(records.negotiated()),
+            State::Handshaking(_) | State::Failed(_) => None,
         }
     }
 
     /// Whether the handshake is not done yet.
     pub const fn is_handshaking(&self) -> bool {
         matches!(self.0, State::Handshaking(_))
+    }
+
+    /// Leaves rustls behind, if it was kept for the tickets that have come by now.
+    fn settle_late(&mut self) -> Result<(), Fault> {
+        if !matches!(&self.0, State::Held(held) if held.is_late()) {
+            return Ok(());
+        }
+        let state = mem::replace(&mut self.0, State::Failed(Fault::Internal));
+        let State::Held(held) = state else { return Err(Fault::Internal) };
+        self.0 = match held.settle()? {
+            Settled::Compact(records) => State::Compact(records),
+            Settled::Held(mut held) => {
+                held.stay();
+                State::Held(held)
+            }
+        };
+        Ok(())
     }
 
     /// Leaves the handshake behind, and says who the peer is, or tells it why it must go.

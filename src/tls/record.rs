@@ -17,6 +17,7 @@ use super::direction::{Opening, Sealing};
 use super::fault::Fault;
 use super::header::{self, FRAGMENT_BYTES_MAX, TLS13_BODY_BYTES_MAX};
 use super::messages::{KeyUpdate, Messages};
+use super::negotiated::{Beginning, Negotiated};
 use super::secrets::{Keys, Overheard};
 use crate::base::Input;
 
@@ -38,6 +39,7 @@ pub(super) struct Records {
     owes_key_update: bool,
     peer_has_closed: bool,
     has_closed: bool,
+    beginning: Beginning,
 }
 
 impl Records {
@@ -47,6 +49,7 @@ impl Records {
         suite: &'static Tls13CipherSuite,
         secrets: ExtractedSecrets,
         overheard: &Overheard,
+        beginning: Beginning,
     ) -> Result<Self, Fault> {
         let ExtractedSecrets { tx: (sealed, tx), rx: (opened, rx) } = secrets;
         let peer = if side == Side::Server { Side::Client } else { Side::Server };
@@ -60,7 +63,13 @@ impl Records {
             owes_key_update: false,
             peer_has_closed: false,
             has_closed: false,
+            beginning,
         })
+    }
+
+    /// See [`super::Tls::negotiated`].
+    pub(super) fn negotiated(&self) -> Negotiated<'static> {
+        self.beginning.with(self.suite)
     }
 
     /// See [`super::Tls::restore`].
@@ -227,6 +236,7 @@ mod tests {
             owes_key_update: false,
             peer_has_closed: false,
             has_closed: false,
+            beginning: Beginning::NONE,
         };
         (records(1, 2, Side::Server), records(2, 1, Side::Client))
     }

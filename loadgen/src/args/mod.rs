@@ -43,7 +43,7 @@ pub use self::output::OutputArgs;
 pub use self::run::RunArgs;
 pub use self::scenario::{ScenarioArgs, TurnoverArgs};
 pub use self::serve::ServeArgs;
-pub use self::tls::TlsArgs;
+pub use self::tls::{KeyShare, TlsArgs, Version};
 pub use self::websocket::WebSocketArgs;
 
 const EXAMPLES: &str = "\

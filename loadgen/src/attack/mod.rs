@@ -242,7 +242,7 @@ impl Siege<'_> {
         let plan = Plan::new(&run_args, self.files_for_good(), || self.seed)?;
         let subject = match &args.url {
             Some(target) => Subject::named(&run_args.tls, target, &[])?,
-            None => Subject::brought(&plan, &self.server(kind))?,
+            None => Subject::brought(&plan, &self.server(kind), &run_args.tls)?,
         };
         let mut ground = self.ground();
         let script = kind.script(&mut ground);

@@ -266,7 +266,12 @@ impl<S: Read + Write> Connection<S> {
         loop {
             let opened = self.client.open(input, &mut scene.desk.pen);
             match opened.map_err(|trouble| self.ending(trouble))? {
-                Opened::Secured => self.pass(|phases| &mut phases.tls, scene),
+                Opened::Secured => {
+                    self.pass(|phases| &mut phases.tls, scene);
+                    if let Some(agreement) = self.client.agreement() {
+                        *scene.tally.agreements.entry(agreement).or_default() += 1;
+                    }
+                }
                 Opened::Plaintext(mut plaintext) => self.listen(&mut plaintext, scene)?,
                 Opened::Wanting => return Ok(()),
                 Opened::Ended => return Err(self.ending(EndOfStream)),

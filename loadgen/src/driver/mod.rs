@@ -376,7 +376,12 @@ impl<S: Socket> Handler for Driver<S> {
             self.fail(attempt, Failure::from(&error));
             return None;
         }
-        match Client::new(&self.part.setting.greeting, place.index, &mut self.desk.pen.random) {
+        match Client::new(
+            &self.part.setting.greeting,
+            place.index,
+            origin.via,
+            &mut self.desk.pen.random,
+        ) {
             Ok(client) => {
                 let connection = Connection::new(stream, origin.via, client, attempt, now);
                 let key = self.connections.insert(connection);

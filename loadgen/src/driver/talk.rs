@@ -243,6 +243,7 @@ mod tests {
     fn setting(cast: &Cast) -> Setting {
         let greeting = Greeting {
             tls: None,
+            sessions: None,
             authority: String::new(),
             paths: Vec::new(),
             subprotocols: Vec::new(),

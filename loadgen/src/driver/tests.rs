@@ -163,6 +163,7 @@ impl World {
         let plan = Arc::new(Plan::new(&args, files, || seed).unwrap());
         let greeting = Greeting {
             tls: None,
+            sessions: None,
             authority: "h".to_owned(),
             paths: vec!["/".to_owned()],
             subprotocols: Vec::new(),

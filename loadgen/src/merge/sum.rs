@@ -6,7 +6,7 @@ use super::{Together, bill, rows};
 use crate::latency::Latency;
 use crate::result::{
     Attempts, Delivery, Distribution, Document, Ending, Heartbeats, MergedRun, Phase, PlanSheet,
-    SCHEMA, ServerSheet, SlowReaders, Spread, StormSheet,
+    SCHEMA, ServerSheet, SlowReaders, Spread, StormSheet, TlsSheet,
 };
 use crate::slo;
 use crate::units;
@@ -92,6 +92,7 @@ fn server(documents: &[&Document]) -> ServerSheet {
         } else {
             ServerSheet {
                 machine: common.machine.filter(|it| Some(it) == other.machine.as_ref()),
+                tls: TlsSheet::together(&common.tls.iter().chain(&other.tls).collect::<Vec<_>>()),
                 build: common.build.filter(|it| Some(it) == other.build.as_ref()),
                 workers: common.workers.filter(|it| Some(*it) == other.workers),
                 cores: common.cores.filter(|it| Some(*it) == other.cores),

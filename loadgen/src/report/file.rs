@@ -9,7 +9,7 @@ use crate::latency::Latency;
 use crate::ramp::Pace;
 use crate::result::{
     Attempts, Delivery, Distribution, Document, Ending, Heartbeats, Origin, PartSheet, Phase,
-    PlanSheet, SCHEMA, ScenarioSheet, ServerSheet, SlowReaders, Spread, StormSheet, Tool,
+    PlanSheet, SCHEMA, ScenarioSheet, ServerSheet, SlowReaders, Spread, StormSheet, TlsSheet, Tool,
 };
 use crate::units;
 use crate::verdict::Outcome;
@@ -49,6 +49,7 @@ fn server(findings: &Findings<'_>) -> ServerSheet {
     ServerSheet {
         machine: findings.verdict.validity.co_located.then(|| findings.machine.clone()),
         build: is_brought.then(|| format!("corecast {}", env!("CARGO_PKG_VERSION"))),
+        tls: TlsSheet::of(&findings.agreements()),
         workers: findings.server_workers.map(|workers| workers as u64),
         cores: findings.server_cores.map(|cores| cores as u64),
     }

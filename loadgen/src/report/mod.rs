@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime};
 use crate::charge::Charges;
 use crate::host::Machine;
 use crate::plan::Plan;
+use crate::sessions::Agreement;
 use crate::verdict::{Outcome, Verdict};
 
 /// Everything that is known at the end.
@@ -38,4 +39,16 @@ pub struct Findings<'a> {
     pub charges: &'a Charges,
     /// What it comes to.
     pub verdict: &'a Verdict,
+}
+
+impl Findings<'_> {
+    /// What all handshakes of TLS agreed on.
+    pub fn agreements(&self) -> BTreeMap<Agreement, u64> {
+        let Outcome { resized, trial, .. } = self.outcome;
+        let mut sum = resized.tally.agreements.clone();
+        for (agreement, count) in &trial.tally.agreements {
+            *sum.entry(*agreement).or_default() += count;
+        }
+        sum
+    }
 }

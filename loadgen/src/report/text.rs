@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::Findings;
 use crate::accounting::Closure;
+use crate::result::TlsSheet;
 use crate::sampling::Sampling;
 use crate::slo::State;
 use crate::verdict::Outcome;
@@ -19,6 +20,7 @@ pub fn page(findings: &Findings<'_>) -> String {
     lines.push(target(findings));
     lines.push(attempts(findings));
     lines.push(closes(findings));
+    lines.extend(secured(findings));
     lines.extend(returns(findings));
     lines.extend(storm(findings));
     lines.extend(slow(findings));
@@ -98,6 +100,22 @@ fn closes(findings: &Findings<'_>) -> String {
         classes.map(|(class, n)| format!("{} {}", class.name(), units::count(*n))).collect();
     let text = if classes.is_empty() { "none".to_owned() } else { classes.join(", ") };
     titled("Closed", &text)
+}
+
+/// What handshakes of TLS agreed on, if there were any.
+fn secured(findings: &Findings<'_>) -> Option<String> {
+    let sheet = TlsSheet::of(&findings.agreements())?;
+    let kx = sheet.kx.unwrap_or_else(|| "no exchange of keys".to_owned());
+    let mut text = format!(
+        "{}, {}, {kx}; {} handshakes",
+        sheet.version,
+        sheet.suite,
+        units::count(sheet.handshakes)
+    );
+    if sheet.resumed > 0 {
+        let _ = write!(text, ", {:.1} % of them resumed", sheet.resumed_pct);
+    }
+    Some(titled("TLS", &text))
 }
 
 /// Who came back, if anybody left by plan.

@@ -13,6 +13,7 @@ mod habits;
 mod models;
 #[cfg(test)]
 pub mod sample;
+mod secured;
 mod sheets;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub use self::difference::{Difference, differences};
 pub use self::distribution::{Distribution, Origin};
 pub use self::habits::{SlowReaders, StormSheet};
 pub use self::models::{Linear, Models, Planning, Usl};
+pub use self::secured::TlsSheet;
 pub use self::sheets::{
     Attempts, Delivery, Ending, Heartbeats, MergedRun, PartSheet, Phase, PlanSheet, ScenarioSheet,
     ServerSheet, Spread, Tool,

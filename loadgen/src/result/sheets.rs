@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::secured::TlsSheet;
 use crate::host::Machine;
 
 /// The program that wrote a file.
@@ -22,6 +23,9 @@ pub struct ServerSheet {
     /// What it is: known of the one brought along.
     #[serde(default)]
     pub build: Option<String>,
+    /// What handshakes of TLS agreed on; unknown if there were none.
+    #[serde(default)]
+    pub tls: Option<TlsSheet>,
     /// How many workers it had: the same.
     #[serde(default)]
     pub workers: Option<u64>,
