@@ -12,6 +12,7 @@
 //!
 //! Invariant: every wait has an end, but for those that a person ends.
 
+mod codec;
 mod connection;
 mod exchange;
 mod failure;

@@ -3,11 +3,13 @@
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use super::codec::Codec;
 use super::connection::{BACKLOG_BYTES_MAX, Connection, Turn};
 use super::failure::{Awaited, Failure};
 use super::url::Url;
 use super::wait;
 use crate::tls::Random;
+use crate::ws::deflate::{Agreement, Parameters};
 use crate::ws::handshake::{Accepted, ClientHandshake};
 use crate::ws::{
     CloseCode, CloseFrame, Decoder, Event, Fault, Limits, MaskKey, Message, Opcode, Role, encoder,
@@ -24,6 +26,9 @@ pub struct Offer {
     pub subprotocols: Vec<String>,
     /// Further fields of the request.
     pub headers: Vec<(String, String)>,
+    /// Permessage-deflate with these parameters (RFC 7692). Where the server agrees, what is sent
+    /// is deflated if that makes it shorter.
+    pub deflate: Option<Parameters>,
     /// How large a message of the server may be.
     pub limits: Limits,
 }
@@ -33,6 +38,7 @@ pub struct WebSocket {
     connection: Connection,
     accepted: Accepted,
     decoder: Decoder,
+    codec: Option<Box<Codec>>,
     limits: Limits,
     random: Random,
     has_closed: bool,
@@ -79,13 +85,20 @@ impl WebSocket {
             }
             connection.advance(deadline, Awaited::Answer)?;
         };
-        let decoder = Decoder::new(Role::Client);
-        Ok(Self { connection, accepted, decoder, limits: offer.limits, random, has_closed: false })
+        let decoder = Decoder::new(Role::Client).with_deflate(accepted.deflate);
+        let codec = accepted.deflate.map(|agreement| Box::new(Codec::new(agreement)));
+        let limits = offer.limits;
+        Ok(Self { connection, accepted, decoder, codec, limits, random, has_closed: false })
     }
 
     /// The subprotocol that the server has chosen.
     pub fn subprotocol(&self) -> Option<&str> {
         self.accepted.subprotocol.as_deref()
+    }
+
+    /// What both sides have agreed on about deflating.
+    pub fn deflate(&self) -> Option<Agreement> {
+        self.codec.as_ref().map(|codec| codec.agreement)
     }
 
     /// Puts a message behind what is to be written. After a close it goes nowhere.
@@ -94,7 +107,15 @@ impl WebSocket {
     ///
     /// [`Failure::Tls`] if TLS can carry nothing more.
     pub fn send(&mut self, message: Message<'_>) -> Result<(), Failure> {
-        self.send_frame(message.opcode(), message.payload())
+        let (opcode, payload) = (message.opcode(), message.payload());
+        let deflated = self.codec.as_mut().and_then(|codec| codec.deflate(payload));
+        let Some(deflated) = deflated.filter(|_| !self.has_closed) else {
+            return self.send_frame(opcode, payload);
+        };
+        let mut frame = Vec::with_capacity(deflated.len() + HEADER_LEN_MAX);
+        let key = MaskKey(self.random.draw());
+        encoder::encode_masked_deflated(&mut frame, opcode, deflated, key);
+        self.connection.send(&frame)
     }
 
     /// Asks the server whether it lives.
@@ -131,9 +152,11 @@ impl WebSocket {
     /// end of the connection came without a close.
     pub fn hear(&mut self) -> Result<Option<Heard>, Failure> {
         loop {
-            let (decoder, limits) = (&mut self.decoder, &self.limits);
-            let said =
-                self.connection.take(|input| decoder.next(input, limits)?.map(said).transpose());
+            let (decoder, codec, limits) = (&mut self.decoder, &mut self.codec, &self.limits);
+            let said = self.connection.take(|input| {
+                let event = decoder.next(input, limits)?;
+                event.map(|event| said(event, codec.as_deref_mut(), limits)).transpose()
+            });
             match said {
                 Ok(None) if self.connection.end().is_some() => return Err(Failure::Abandoned),
                 Ok(None) => return Ok(None),
@@ -224,12 +247,18 @@ impl WebSocket {
 /// The longest header of a frame that a client sends.
 const HEADER_LEN_MAX: usize = 14;
 
-/// What `event` means to us, who have offered no extension.
-fn said(event: Event<'_>) -> Result<Said, Fault> {
+/// What `event` means to us, who inflate by `codec` if that was agreed on.
+fn said(event: Event<'_>, codec: Option<&mut Codec>, limits: &Limits) -> Result<Said, Fault> {
     Ok(Said::Heard(match event {
         Event::Text(text) => Heard::Text(text.into_owned()),
         Event::Binary(bytes) => Heard::Binary(bytes.into_owned()),
-        Event::Deflated(_) => return Err(Fault::ReservedBits),
+        Event::Deflated(message) => {
+            let codec = codec.ok_or(Fault::ReservedBits)?;
+            match codec.inflate(&message, limits.message_bytes_max)? {
+                Message::Text(text) => Heard::Text(text.to_owned()),
+                Message::Binary(bytes) => Heard::Binary(bytes.to_vec()),
+            }
+        }
         Event::Ping(payload) => return Ok(Said::Ping(payload.into_owned())),
         Event::Pong(_) => Heard::Pong,
         Event::Close(frame) => Heard::Closed(frame.map(CloseFrame::into_owned)),
@@ -244,5 +273,9 @@ fn handshake(nonce: [u8; 16], url: &Url, offer: &Offer) -> ClientHandshake {
     let authority = url.authority();
     let host = hosts.first().map_or(&*authority, |(_, value)| value);
     let subprotocols: Vec<_> = offer.subprotocols.iter().map(String::as_str).collect();
-    ClientHandshake::new(nonce, host, &url.target, &subprotocols, &headers)
+    let handshake = ClientHandshake::new(nonce, host, &url.target, &subprotocols, &headers);
+    match offer.deflate {
+        Some(parameters) => handshake.offering_deflate(parameters),
+        None => handshake,
+    }
 }

@@ -27,9 +27,18 @@ pub fn encode(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
 /// The key must be fresh for each frame and not to be foreseen (RFC 6455 §10.3).
 #[inline]
 pub fn encode_masked(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: MaskKey) {
+    masked(out, opcode, false, payload, key);
+}
+
+/// The same for a payload that a [`Deflater`](super::deflate::Deflater) has made.
+pub fn encode_masked_deflated(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: MaskKey) {
+    masked(out, opcode, true, payload, key);
+}
+
+fn masked(out: &mut Vec<u8>, opcode: Opcode, compressed: bool, payload: &[u8], key: MaskKey) {
     let payload_len = payload.len() as u64;
     let header =
-        FrameHeader { fin: true, compressed: false, opcode, mask: Some(key), payload_len }.encode();
+        FrameHeader { fin: true, compressed, opcode, mask: Some(key), payload_len }.encode();
     out.extend_from_slice(header.as_slice());
     let start = out.len();
     out.extend_from_slice(payload);

@@ -59,14 +59,20 @@ pub(crate) fn finish(mut child: Child, input: &[u8]) -> Outcome {
 
 /// A server of ours of every kind.
 pub(crate) fn serve() -> Program {
-    Program::start(&[
+    serve_with(&[])
+}
+
+/// The same with more arguments.
+pub(crate) fn serve_with(arguments: &[&str]) -> Program {
+    let usual = [
         "--listen=127.0.0.1:0",
         "--listen-tls=127.0.0.1:0",
         "--listen-stream=127.0.0.1:0",
         "--admin=off",
         "--workers=1",
         "--subprotocol=v2",
-    ])
+    ];
+    Program::start(&[&usual, arguments].concat())
 }
 
 /// Where `program` serves `scheme`, and what makes it believed.

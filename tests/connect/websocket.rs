@@ -11,7 +11,7 @@ use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error, Message, WebSocket};
 
-use crate::peer::{command, connect, place, read_to, script, serve};
+use crate::peer::{command, connect, place, read_to, script, serve, serve_with};
 
 /// A server that is tungstenite, for one connection.
 fn stranger(
@@ -63,6 +63,34 @@ fn lines_are_echoed_by_our_server_over_both_transports() {
             assert_eq!(outcome.text(), format!("{lines}\n"));
         }
     }
+}
+
+#[test]
+fn lines_are_deflated_where_both_sides_want_it() {
+    let lines = format!("hello\n{}\n{}\n", "deflate ".repeat(5_000), "x".repeat(60_000));
+    let kept = "extension: permessage-deflate\n";
+    let forgotten =
+        "extension: permessage-deflate; server_no_context_takeover; client_no_context_takeover\n";
+    let rows = [
+        (&[][..], "the server does not deflate"),
+        (&["--deflate"], forgotten),
+        (&["--deflate=takeover"], kept),
+    ];
+    for (arguments, told) in rows {
+        let program = serve_with(arguments);
+        for scheme in ["ws", "wss"] {
+            let (url, ca) = place(&program, scheme);
+            let arguments = ["--deflate", &ca, &format!("{url}/echo")];
+            let outcome = connect(&arguments, lines.as_bytes());
+            assert!(outcome.err.contains(told), "{}", outcome.err);
+            assert_eq!(outcome.text(), lines);
+        }
+    }
+    // Who does not ask is not answered so.
+    let program = serve_with(&["--deflate"]);
+    let outcome = connect(&[&format!("{}/echo", place(&program, "ws").0)], lines.as_bytes());
+    assert!(!outcome.err.contains("deflate"), "{}", outcome.err);
+    assert_eq!(outcome.text(), lines);
 }
 
 #[test]

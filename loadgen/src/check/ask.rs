@@ -79,6 +79,7 @@ impl Inquiry<'_> {
         let offer = Offer {
             subprotocols: self.subprotocols,
             headers: self.headers,
+            deflate: None,
             limits: Limits { message_bytes_max: PAYLOAD_LEN_MAX, fragments_max: 1_024 },
         };
         talk(&url, &dialer, &offer, address, &mut server);

@@ -13,6 +13,7 @@ use corecast::client::{
 };
 use corecast::http::is_token;
 use corecast::reactor::signal;
+use corecast::ws::deflate::{ClientWindow, Parameters};
 use corecast::ws::{CloseCode, CloseFrame, Limits, Message};
 
 use super::lines::{LINE_BYTES_MAX, Lines, TooLong};
@@ -22,6 +23,14 @@ use crate::cli::Failure;
 /// What a server may send. It was chosen by whoever runs this, so that the bounds are wide; what
 /// is declared costs nothing, only what has come.
 const LIMITS: Limits = Limits { message_bytes_max: LINE_BYTES_MAX, fragments_max: 1 << 20 };
+
+/// What is offered with `--deflate`: whatever the server likes best.
+const DEFLATE: Parameters = Parameters {
+    server_no_context_takeover: false,
+    client_no_context_takeover: false,
+    server_max_window_bits: None,
+    client_max_window_bits: Some(ClientWindow::Any),
+};
 
 /// How much of standard input is read at once.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -35,6 +44,9 @@ pub(super) struct TalkArguments {
     /// Offer this WebSocket subprotocol; repeatable, in order of preference
     #[arg(long = "subprotocol", value_name = "NAME")]
     subprotocols: Vec<String>,
+    /// Offer to deflate messages (permessage-deflate, RFC 7692)
+    #[arg(long)]
+    deflate: bool,
     /// Ping the server this often, and give it up if it does not answer before the next ping
     #[arg(long, value_name = "TIME", value_parser = timeout)]
     ping: Option<Duration>,
@@ -43,8 +55,10 @@ pub(super) struct TalkArguments {
 impl TalkArguments {
     /// Complains about whatever is only for messages.
     pub(super) fn refuse_all(&self) -> Result<(), Failure> {
-        if self.binary || !self.subprotocols.is_empty() || self.ping.is_some() {
-            return Err(usage("--binary, --subprotocol and --ping are for URLs of wss and ws"));
+        let has_flags = self.binary || self.deflate || self.ping.is_some();
+        if has_flags || !self.subprotocols.is_empty() {
+            let flags = "--binary, --subprotocol, --deflate and --ping";
+            return Err(usage(format!("{flags} are for URLs of wss and ws")));
         }
         Ok(())
     }
@@ -71,12 +85,18 @@ pub(super) fn run(
     output: &mut dyn Write,
 ) -> Result<(), Failure> {
     let subprotocols = arguments.subprotocols.clone();
-    let offer = Offer { subprotocols, headers: headers.to_vec(), limits: LIMITS };
+    let deflate = arguments.deflate.then_some(DEFLATE);
+    let offer = Offer { subprotocols, headers: headers.to_vec(), deflate, limits: LIMITS };
     let interrupts =
         signal::interrupts().map_err(|error| Failure::cannot("catch signals", error))?;
     let socket = WebSocket::open(connection, url, &offer).map_err(|failure| lost(url, failure))?;
     if let Some(name) = socket.subprotocol() {
         say(&format!("subprotocol: {name}"));
+    }
+    match socket.deflate() {
+        Some(agreement) => say(&format!("extension: {agreement}")),
+        None if arguments.deflate => say("the server does not deflate"),
+        None => {}
     }
     let talk = Talk {
         socket,

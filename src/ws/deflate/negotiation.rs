@@ -1,5 +1,6 @@
 //! What client and server agree on before the first frame (RFC 7692 §5 and §7.1).
 
+use std::fmt;
 use std::num::NonZeroU8;
 
 use super::extensions::{Extension, Extensions, Malformed, Value};
@@ -178,6 +179,15 @@ impl Agreement {
     /// Appends the value of the field that says so to the client.
     pub(in crate::ws) fn encode(self, out: &mut Vec<u8>) {
         self.0.encode(out);
+    }
+}
+
+/// As the server's answer has it.
+impl fmt::Display for Agreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut value = Vec::new();
+        self.encode(&mut value);
+        f.write_str(&String::from_utf8_lossy(&value))
     }
 }
 
