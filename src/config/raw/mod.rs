@@ -8,6 +8,7 @@ use clap::Args;
 use toml::{Table, Value};
 
 use super::ConfigError;
+use crate::base::Map;
 use keys::Place;
 use nearest::nearest;
 use written::Slot;
@@ -198,9 +199,15 @@ fn fill(
     entries: impl IntoIterator<Item = (String, Value)>,
     beside: &[&str],
 ) -> Result<(), ConfigError> {
-    for (key, value) in entries {
-        let key = (source.tidy)(&key);
+    let mut seen: Map<String, String> = Map::default();
+    for (written, value) in entries {
+        let key = (source.tidy)(&written);
         let place = source.place.to_owned();
+        // A file knows no order, so that nobody could say which of the two counts.
+        if let Some(other) = seen.insert(key.clone(), written.clone()) {
+            let reason = format!("{other} and {written} are the same key: write one of them");
+            return Err(ConfigError::Malformed { place, reason });
+        }
         let Some(slot) = groups.iter_mut().find_map(|group| slot(*group, source, &key)) else {
             let names = groups.iter().flat_map(|group| group.names()).chain(beside);
             let nearest = nearest(names.map(|name| (source.spell)(name)), &key);
@@ -255,6 +262,15 @@ mod tests {
     fn a_file_may_write_underscores_and_a_list_of_one_without_brackets() {
         let raw = RawConfig::from_file("f", "listen_tls = '::1'\n").unwrap();
         assert_eq!(raw.listeners.listen_tls, Some(list(&["::1"])));
+        let twice = [
+            "listen_tls = '::1'\nlisten-tls = '::2'",
+            "[[listener]]\ntls-cert = 'a'\ntls_cert = 'b'",
+        ];
+        for text in twice {
+            let complaint = RawConfig::from_file("f", text).unwrap_err().to_string();
+            let is_named = |key: &str| complaint.contains(key) && complaint.contains(&dashed(key));
+            assert!(is_named("listen_tls") || is_named("tls_cert"), "{complaint}");
+        }
     }
 
     #[test]
