@@ -263,6 +263,31 @@ fn who_is_turned_away_is_not_heard_any_more() {
 }
 
 #[test]
+fn a_plain_request_behind_a_proxy_is_counted_by_its_clients_address() {
+    let two = NonZeroU32::new(2);
+    let limits = addresses::Limits { connects_per_second_max: two, ..Default::default() };
+    let mut bench = Bench::with_addresses(Addresses::new(limits, 1));
+    let of =
+        |client: &str| format!("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {client}\r\n\r\n");
+    // All of them on one connection, which goes on: it is the proxy's.
+    let (one, other) = (of("192.0.2.1"), of("192.0.2.2"));
+    let asked = [&one, &one, &one, &other].map(String::as_bytes);
+    let (answers, _) = bench.ask(FORWARDED, PROXY, &asked);
+    let statuses: Vec<_> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "200", "429", "200"]);
+    bench.assert_count("refused_total{worker=\"0\",reason=\"address-rate\"} 1");
+    // Who has as many connections as it may have is not answered either, and answers take no place.
+    let limits = addresses::Limits { connections_max: NonZeroU32::new(1), ..Default::default() };
+    let mut bench = Bench::with_addresses(Addresses::new(limits, 1));
+    let (answers, _) = bench.ask(FORWARDED, PROXY, &asked);
+    assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 4, "{answers}");
+    let announced = b"PROXY TCP4 192.0.2.1 10.0.0.1 1 1\r\n";
+    let (_, _stream) = bench.ask(STREAM, PROXY, &[announced]);
+    let (answers, _) = bench.ask(FORWARDED, PROXY, &[one.as_bytes(), other.as_bytes()]);
+    assert!(answers.starts_with("HTTP/1.1 429 ") && answers.contains("HTTP/1.1 200 "));
+}
+
+#[test]
 fn who_leaves_before_it_is_announced_is_let_go() {
     let mut bench = Bench::new();
     let (key, mut pipe) = bench.connect(ANNOUNCED, PROXY).unwrap();

@@ -125,7 +125,8 @@ impl<T> World<T> {
         self.vacate(seat);
     }
 
-    fn vacate(&self, seat: Option<Seat>) {
+    /// Gives back a place, if there was one.
+    pub(super) fn vacate(&self, seat: Option<Seat>) {
         if let Some(seat) = seat {
             self.addresses.leave(seat, self.now);
         }

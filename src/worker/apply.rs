@@ -15,6 +15,9 @@ use crate::ws::deflate::{Agreement, Deflated, Takeover};
 use crate::ws::handshake::{self, Upgrade};
 use crate::ws::{CloseFrame, Decoder, Event, Opcode, Role, encoder};
 
+/// What a client behind a proxy is told that has brought more than its address may.
+const TOO_MANY: Status = Status::TOO_MANY_REQUESTS;
+
 impl<S: Stream, V: Service> Worker<S, V> {
     /// Carries out what a peer said.
     pub(super) fn apply(&mut self, key: Key, action: Action<'_>) {
@@ -149,9 +152,16 @@ impl<S: Stream, V: Service> Worker<S, V> {
         }
     }
 
-    /// Lets the service answer a plain request.
+    /// Lets the service answer a plain request, unless a proxy brought it for a client that has
+    /// brought too much.
     fn serve(&mut self, incoming: &Incoming<'_>) {
-        let response = self.service.request(incoming, &mut Context::new(&mut self.world));
+        let response = match self.count_request(incoming) {
+            Ok(()) => self.service.request(incoming, &mut Context::new(&mut self.world)),
+            Err(reason) => {
+                self.world.turned(reason);
+                Response::new(TOO_MANY)
+            }
+        };
         // Who asks on without reading the answers gets no more of them than anybody else.
         let is_flooded = self.world.unsaid(incoming.key) > self.world.limits.outbox.bytes_max;
         let is_last = !incoming.head.keep_alive() || self.draining.is_some() || is_flooded;
@@ -198,8 +208,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
         }
         if let Err(reason) = self.count_forwarded(incoming) {
             self.world.turned(reason);
-            let response = Response::new(Status::TOO_MANY_REQUESTS);
-            return self.respond(incoming, &response, true);
+            return self.respond(incoming, &Response::new(TOO_MANY), true);
         }
         match self.service.upgrade(incoming, &mut Context::new(&mut self.world)) {
             Verdict::Refuse(response) => {
@@ -218,13 +227,28 @@ impl<S: Stream, V: Service> Worker<S, V> {
     /// Counts a connection by the address of its client, where a proxy says only in the request
     /// whose it is, and it is now about to be one client's alone.
     fn count_forwarded(&mut self, incoming: &Incoming<'_>) -> Result<(), Turned> {
-        let connection = self.world.connections.get(incoming.key);
-        match connection.map(|connection| &connection.session) {
-            Some(Session::Greeting(it)) if it.peer.address != incoming.peer.address => {
-                self.world.seat(incoming.key, incoming.peer.address.ip())
-            }
-            _ => Ok(()),
+        if self.is_forwarded(incoming) {
+            self.world.seat(incoming.key, incoming.peer.address.ip())?;
         }
+        Ok(())
+    }
+
+    /// Counts a plain request that a proxy forwards as a connection of its client, which has gone
+    /// as soon as it is answered: the one that it came on is the proxy's.
+    fn count_request(&self, incoming: &Incoming<'_>) -> Result<(), Turned> {
+        if self.is_forwarded(incoming) {
+            let address = incoming.peer.address.ip();
+            let seat = self.world.addresses.admit(address, self.world.now)?;
+            self.world.vacate(seat);
+        }
+        Ok(())
+    }
+
+    /// Whether a proxy says in a request for whom it asks.
+    fn is_forwarded(&self, incoming: &Incoming<'_>) -> bool {
+        let connection = self.world.connections.get(incoming.key);
+        let session = connection.map(|connection| &connection.session);
+        matches!(session, Some(Session::Greeting(it)) if it.peer.address != incoming.peer.address)
     }
 
     /// Agrees to deflating if the peer offers it and its listener has it turned on; to keeping a
