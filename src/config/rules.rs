@@ -275,6 +275,20 @@ pub(super) const TOPICS_PER_CONN: Rule<usize> = Rule {
     read: |text| between(1, 100_000, text.parse().ok()?),
 };
 
+/// Beyond this nothing would be deflated that clients send or servers publish.
+pub(super) const DEFLATE_BYTES: Rule<usize> = Rule {
+    key: "deflate-bytes",
+    allowed: "write 1 to 1MiB, such as 128",
+    read: |text| between(1, 1 << 20, units::bytes(text)?),
+};
+
+/// Each may take 450 KB.
+pub(super) const DEFLATE_CONTEXTS: Rule<usize> = Rule {
+    key: "deflate-contexts",
+    allowed: "write 0 to 1000000, such as 256",
+    read: |text| between(0, 1_000_000, text.parse().ok()?),
+};
+
 pub(super) const CONNS_PER_ADDRESS: Rule<Option<NonZeroU32>> = Rule {
     key: "conns-per-address",
     allowed: "write off or 1 to 10000000, such as 1000",

@@ -64,6 +64,9 @@ fn defend(limits: &mut Limits, written: Defences) -> Result<(), ConfigError> {
     set(&mut limits.outbox.frames_max, rules::OUTBOX_FRAMES.one(written.outbox_frames)?);
     let topics = rules::TOPICS_PER_CONN.one(written.topics_per_conn)?;
     set(&mut limits.hub.topics_per_connection_max, topics);
+    set(&mut limits.deflate_bytes_min, rules::DEFLATE_BYTES.one(written.deflate_bytes)?);
+    let contexts = rules::DEFLATE_CONTEXTS.one(written.deflate_contexts)?;
+    set(&mut limits.deflate_contexts_max, contexts);
     let connections = rules::CONNS_PER_ADDRESS.one(written.conns_per_address)?;
     set(&mut limits.addresses.connections_max, connections);
     let connects = rules::CONNECTS_PER_ADDRESS.one(written.connects_per_address)?;
@@ -113,7 +116,7 @@ mod tests {
             rate-time = '11s'\noutbox-frames = 16\noutbox-time = '13s'\nstall-time = '14s'\n\
             heartbeat-misses = 15\nclose-time = '16s'\ntopics-per-conn = 17\n\
             conns-per-address = 18\nconnects-per-address = 19\nmemory-stop = '20%'\n\
-            memory-shed = 21\nspare-files = 22\n";
+            memory-shed = 21\nspare-files = 22\ndeflate-bytes = '23'\ndeflate-contexts = 24\n";
         let found = limits(text).unwrap();
         let times = [
             found.handshake_ms_max,
@@ -138,6 +141,7 @@ mod tests {
         assert_eq!(found.addresses.connects_per_second_max, NonZeroU32::new(19));
         assert_eq!((found.memory_stop_percent, found.memory_shed_percent), (20, 21));
         assert_eq!(found.spare_files, 22);
+        assert_eq!((found.deflate_bytes_min, found.deflate_contexts_max), (23, 24));
     }
 
     #[test]

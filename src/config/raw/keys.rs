@@ -238,6 +238,13 @@ keys! {
         /// Refuse a connection more topics than this [default: 128]
         #[arg(long, value_name = "N")]
         topics_per_conn: Option<Written>,
+        /// Leave a shorter message undeflated, where there is --deflate [default: 128]
+        #[arg(long, value_name = "BYTES")]
+        deflate_bytes: Option<Written>,
+        /// Have so many connections of a worker keep a context, where there is --deflate=takeover;
+        /// others do without [default: 256]
+        #[arg(long, value_name = "N")]
+        deflate_contexts: Option<Written>,
         /// Turn away an address (IPv6: a /64) that has so many connections [default: off]
         #[arg(long, value_name = "N|off")]
         conns_per_address: Option<Written>,
