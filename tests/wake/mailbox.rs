@@ -2,7 +2,10 @@
 //! fit until there is room: no batch is lost, none overtakes another, and both come to an end.
 //!
 //! The inbox does what crossbeam promises of a bounded channel, and orders nothing: whoever finds
-//! it full has the batch back. The sleep is the very file of the worker.
+//! it full has the batch back. It is a model and not `worker::mesh` itself, because crossbeam's
+//! channel is no part of a model: its atomics are not the checker's, so that no order of theirs
+//! would be tried, and around it `mesh` has no atomic of its own. What has some is the sleep, and
+//! that is the very file of the worker.
 
 use loom::sync::atomic::AtomicU32;
 use loom::sync::{Arc, Notify};
