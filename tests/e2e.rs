@@ -25,6 +25,8 @@ mod drain;
 mod echo;
 #[path = "e2e/files.rs"]
 mod files;
+#[path = "e2e/panics.rs"]
+mod panics;
 #[path = "e2e/slow.rs"]
 mod slow;
 #[path = "e2e/strangers.rs"]

@@ -1,4 +1,5 @@
-//! The push service with the server of the library, on ports of its own, for one test.
+//! The push service, or one of a test's own, with the server of the library, on ports of its own,
+//! for one test.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use corecast::http::Origins;
+use corecast::hub::WorkerId;
 use corecast::push::{Publishers, Push, Settings};
 use corecast::server::{Running, Server};
 use corecast::tls::{config, pki};
-use corecast::worker::Limits;
+use corecast::worker::{Limits, Service};
 use tempfile::TempDir;
 
 use super::client::{Client, PATIENCE, Via, get};
@@ -25,9 +27,6 @@ pub(crate) struct House {
 impl House {
     /// Opens one with so many workers.
     pub(crate) fn open(workers: usize, limits: Limits) -> Self {
-        let state = tempfile::tempdir().unwrap();
-        let made = pki::development(state.path(), SystemTime::now()).unwrap();
-        let tls = config::server_config(made.identity).unwrap();
         let publishers = Publishers::Locals;
         let settings = Settings {
             subprotocols: Vec::new(),
@@ -37,6 +36,18 @@ impl House {
             origins: Origins::SameHost,
         };
         let settings = Arc::new(settings);
+        Self::serving(workers, limits, move |_| Push::new(Arc::clone(&settings)))
+    }
+
+    /// The same with a service of the test's own.
+    pub(crate) fn serving<V: Service + 'static>(
+        workers: usize,
+        limits: Limits,
+        service: impl Fn(WorkerId) -> V + Send + Sync + 'static,
+    ) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let made = pki::development(state.path(), SystemTime::now()).unwrap();
+        let tls = config::server_config(made.identity).unwrap();
         let running = Server::builder()
             .listen("127.0.0.1:0")
             .listen_tls("127.0.0.1:0", tls)
@@ -44,7 +55,7 @@ impl House {
             .workers(NonZeroUsize::new(workers).unwrap())
             .limits(limits)
             .drain_timeout(Duration::from_millis(200))
-            .start(move |_| Push::new(Arc::clone(&settings)))
+            .start(service)
             .unwrap();
         Self { running: Some(running), vias: Via::all(&made.authority), _state: state }
     }
