@@ -61,6 +61,11 @@ impl<T> Paged<T> {
         page.and_then(|page| page.get(index % Self::PAGE_LEN..)).unwrap_or_default()
     }
 
+    /// The last value.
+    pub fn last(&self) -> Option<&T> {
+        self.rest.last().unwrap_or(&self.first).last()
+    }
+
     /// Every value, in order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.first.iter().chain(self.rest.iter().flatten())
@@ -90,6 +95,13 @@ impl<T> Paged<T> {
             self.rest.pop();
         }
         value
+    }
+
+    /// Takes values out at the end until there are no more than `len`.
+    pub fn truncate(&mut self, len: usize) {
+        while self.len() > len {
+            self.pop();
+        }
     }
 
     /// Adds what `value` makes at the end, until there are `len` values; takes none out.
@@ -174,7 +186,7 @@ mod tests {
             }
             assert_eq!((row.len(), row.is_empty()), (vec.len(), vec.is_empty()));
             let at = at.min(vec.len());
-            assert_eq!(row.get(at), vec.get(at));
+            assert_eq!((row.get(at), row.last()), (vec.get(at), vec.last()));
             assert!(vec[at..].starts_with(row.run(at)));
             assert_eq!(row.run(at).is_empty(), at == vec.len());
         }
@@ -192,6 +204,15 @@ mod tests {
         row.extend_to(3_000, || 2);
         assert_eq!(row.first.capacity(), 2_048);
         assert_eq!((row.rest.len(), row.rest[0].capacity()), (1, 2_048));
+    }
+
+    #[test]
+    fn a_row_is_cut_short() {
+        let mut row = Paged::default();
+        row.extend_to(10, || large(7));
+        row.truncate(20);
+        row.truncate(3);
+        assert_eq!((row.len(), row.rest.len()), (3, 0));
     }
 
     #[test]

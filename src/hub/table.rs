@@ -125,6 +125,10 @@ impl Table {
             let topic = self.topics.get_mut(moved.topic).expect("a place names a known topic");
             topic.set_held(moved.position, held);
         }
+        // What a crowd took is given back once it has gone.
+        while self.holdings.last().is_some_and(|holdings| holdings.places().is_empty()) {
+            self.holdings.pop();
+        }
     }
 
     /// Where `key` is a member of `topic`, if it is.
