@@ -38,8 +38,8 @@ impl Wheel {
         due
     }
 
-    /// Takes out every entry that is due at `now` and adds it to `due`.
-    pub fn expire(&mut self, now: Tick, due: &mut Vec<Key>) {
+    /// Takes out every entry that is due at `now` and adds it to `due`, in order.
+    pub fn expire(&mut self, now: Tick, due: &mut impl Extend<Key>) {
         // After a jump of the clock one round empties everything.
         let ticks = now.0.saturating_sub(self.swept.0).min(Self::REACH);
         for tick in 1..=ticks {
@@ -48,14 +48,14 @@ impl Wheel {
                 continue;
             }
             *self.word(tick) &= !Self::bit(tick);
-            let before = due.len();
             let slot = self.slot(tick);
-            due.append(slot);
+            let expired = slot.len();
+            due.extend(slot.drain(..));
             // A slot that once held a crowd gives its memory back.
             if slot.capacity() > 64 {
                 *slot = Vec::new();
             }
-            self.len -= due.len() - before;
+            self.len -= expired;
         }
         self.swept = self.swept.max(now);
     }

@@ -1,5 +1,7 @@
 //! Deadlines: what becomes of a connection that is silent, late or stuck.
 
+use std::collections::VecDeque;
+
 use super::breach::Breach;
 use super::connection::{Connection, Marks};
 use super::limits::Limits;
@@ -9,6 +11,10 @@ use crate::base::{Key, Request, Stream, Tick};
 use crate::http::Refusal;
 use crate::session::Session;
 use crate::ws::{CloseCode, Opcode};
+
+/// Entries of the wheel that are looked at in a turn: a look takes some 0.1 us, so that hundred
+/// thousand of one tick keep nobody waiting.
+const LOOKS_PER_TURN_MAX: usize = 1_024;
 
 /// What is to be done with a connection whose entry in the wheel has come round.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,47 +33,63 @@ enum Due {
 }
 
 impl<S: Stream, V: Service> Worker<S, V> {
-    /// Looks at every connection whose time may have come.
+    /// Looks at connections whose time may have come, in order: at as many as a turn allows.
+    ///
+    /// Peers that came together are late together. To end one takes several calls of the system, so
+    /// only a few of them are ended before everybody else has another turn.
     pub(super) fn expire(&mut self) {
-        let mut due = std::mem::take(&mut self.due);
         if let Some(next) = self.world.wheel.next()
             && next <= self.world.tick
         {
             let late = self.world.now.saturating_duration_since(self.world.clock.instant(next));
             self.world.metrics().loop_lag_seconds.observe(late);
         }
-        self.world.wheel.expire(self.world.tick, &mut due);
-        for key in due.drain(..) {
-            self.guard(key, |worker| worker.review(key));
+        self.world.wheel.expire(self.world.tick, &mut self.due);
+        let mut acts = self.world.limits.expiries_per_turn_max;
+        for _ in 0..LOOKS_PER_TURN_MAX {
+            if acts == 0 {
+                break;
+            }
+            let Some(key) = self.due.pop_front() else { break };
+            self.guard(key, |worker| acts -= usize::from(worker.review(key)));
         }
-        self.due = due;
+        if self.due.is_empty() && self.due.capacity() > LOOKS_PER_TURN_MAX {
+            self.due = VecDeque::new();
+        }
     }
 
-    fn review(&mut self, key: Key) {
+    /// Does what is due for a connection. Returns whether that was more than to look.
+    fn review(&mut self, key: Key) -> bool {
         let is_handshaking = self.link(key).is_some_and(|link| link.is_handshaking());
         let jitter_ms = self.world.jitter_ms();
         let (tick, limits) = (self.world.tick, &self.world.limits);
-        let Some(connection) = self.world.connections.get(key) else { return };
+        let Some(connection) = self.world.connections.get(key) else { return false };
         if connection.due > tick {
-            return;
+            return false;
         }
         match due(connection, is_handshaking, tick, limits, jitter_ms) {
             Due::Later(tick) => {
                 self.world.look_by(key, tick);
                 self.repace(key);
+                false
             }
             Due::Rest(tick) => {
                 self.rest(key);
                 self.world.look_by(key, tick);
                 self.repace(key);
+                false
             }
-            Due::End(reason) => self.give_up(key, reason),
+            Due::End(reason) => {
+                self.give_up(key, reason);
+                true
+            }
             Due::Doubt => {
                 if let Some(connection) = self.world.connections.get_mut(key) {
                     connection.pings += 1;
                 }
                 self.resume(key);
                 self.world.look_by(key, tick.after(1));
+                false
             }
             Due::Ping => {
                 if let Some(connection) = self.world.connections.get_mut(key) {
@@ -77,6 +99,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
                 let _ = self.world.send(key, Opcode::Ping, &[]);
                 self.rest(key);
                 self.look_after_ping(key, jitter_ms);
+                true
             }
         }
     }

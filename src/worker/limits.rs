@@ -66,15 +66,22 @@ pub struct Limits {
     /// Connections of one worker that keep a context from message to message, which costs each up
     /// to 450 KB. Whoever comes later is told to do without.
     pub deflate_contexts_max: usize,
-    /// Reads of one connection a turn, so that one busy peer does not keep the others waiting.
+    /// Reads of one connection a turn, so that one busy peer does not keep the others waiting: 64
+    /// KiB of small frames, and an answer to each, take some 0.1 ms.
     pub reads_per_turn_max: u32,
+    /// Connections a turn of which more is read, or the end: those of which there is news go first,
+    /// so that who says a little waits for so many of those who never stop.
+    pub resumes_per_turn_max: usize,
     /// TLS handshakes advanced a turn: each costs about 0.1 ms, and open connections wait so long.
-    /// A turn without news costs a hundredth of that, so a small budget costs nearly nothing.
+    /// A turn without news costs a hundredth of that, so one at a time costs nearly nothing.
     pub handshakes_per_turn_max: usize,
     /// Deliveries a turn: each costs a `send` of about 5 us, so that a turn stays below 10 ms.
     pub deliveries_per_turn_max: usize,
     /// Batches taken from other cores a turn.
     pub batches_per_turn_max: usize,
+    /// Connections a turn that are pinged or closed because their time has come: each costs some 10
+    /// us, and peers that came together are late together.
+    pub expiries_per_turn_max: usize,
     /// Connections closed a turn while draining, and at once when memory is short.
     pub closes_per_turn_max: usize,
     /// At so many hundredths of the memory that there may be nobody new gets in: what is left is
@@ -131,10 +138,12 @@ impl Default for Limits {
             stream_idle_ms_max: 600_000,
             deflate_bytes_min: 128,
             deflate_contexts_max: 256,
-            reads_per_turn_max: 4,
-            handshakes_per_turn_max: 2,
+            reads_per_turn_max: 1,
+            resumes_per_turn_max: 2,
+            handshakes_per_turn_max: 1,
             deliveries_per_turn_max: 1_024,
             batches_per_turn_max: 64,
+            expiries_per_turn_max: 4,
             closes_per_turn_max: 512,
             memory_stop_percent: 85,
             memory_shed_percent: 95,

@@ -31,11 +31,13 @@ impl<S: Stream> Link<S> {
         Self { stream, tls, seat: None }
     }
 
-    /// Reads to the front of `scratch`, behind what TLS has kept of an unfinished record.
-    pub(super) fn receive(&mut self, scratch: &mut [u8]) -> Received {
+    /// Reads up to `len_max` bytes to the front of `scratch`, behind what TLS has kept of an
+    /// unfinished record.
+    pub(super) fn receive(&mut self, scratch: &mut [u8], len_max: usize) -> Received {
         let kept = self.tls.as_mut().map_or(0, |tls| tls.restore(scratch));
         let (_, free) = scratch.split_at_mut(kept);
-        let free_len = free.len();
+        let free_len = free.len().min(len_max);
+        let (free, _) = free.split_at_mut(free_len);
         loop {
             return match self.stream.read(free) {
                 Ok(0) => Received::End,

@@ -11,6 +11,10 @@ use crate::session::{Fault, Session};
 use crate::tls::{Identity, Opened};
 use crate::ws::CloseCode;
 
+/// What is read at once from a peer that sends faster than it may: else 64 KiB of its smallest
+/// frames were answered, ten thousand of them, before it is seen to owe.
+const SIP_BYTES: usize = 4 * 1024;
+
 /// Whether it is known whose a connection is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Introduced {
@@ -23,23 +27,34 @@ enum Introduced {
 }
 
 impl<S: Stream, V: Service> Worker<S, V> {
-    /// Listens to whoever has something to say: to all that are open, to a few that shake hands.
+    /// Listens to whoever has something to say: to all of whom there is news, to a few that have
+    /// more to say or end, to a few that shake hands.
+    ///
+    /// So who says a little is heard in this turn, however many there are who never stop.
     pub(super) fn listen_all(&mut self) {
         if self.world.is_congested() {
             return;
         }
         for _ in 0..self.unread.len() {
             let Some(key) = self.unread.pop_front() else { break };
-            match self.link(key) {
-                Some(link) if link.is_handshaking() => self.shaking.push_back(key),
-                Some(_) => self.listen(key),
-                None => {}
-            }
+            self.listen_or_shake(key);
+        }
+        for _ in 0..self.unheard.len().min(self.world.limits.resumes_per_turn_max) {
+            let Some(key) = self.unheard.pop_front() else { break };
+            self.listen_or_shake(key);
         }
         for _ in 0..self.shaking.len().min(self.world.limits.handshakes_per_turn_max) {
             if let Some(key) = self.shaking.pop_front() {
                 self.listen(key);
             }
+        }
+    }
+
+    fn listen_or_shake(&mut self, key: Key) {
+        match self.link(key) {
+            Some(link) if link.is_handshaking() => self.shaking.push_back(key),
+            Some(_) => self.listen(key),
+            None => {}
         }
     }
 
@@ -116,8 +131,9 @@ impl<S: Stream, V: Service> Worker<S, V> {
             if self.is_sated(key) {
                 break;
             }
+            let len_max = if self.world.meters.is_over(key) { SIP_BYTES } else { scratch.len() };
             let Some(link) = self.link(key) else { return };
-            match link.receive(scratch) {
+            match link.receive(scratch, len_max) {
                 Received::Bytes { len, all } => {
                     let Some(bytes) = scratch.get_mut(..len) else { return };
                     let ended = self.heard(key, len);
@@ -319,13 +335,13 @@ impl<S: Stream, V: Service> Worker<S, V> {
         }
     }
 
-    /// Reads on in the next turn, where the last left off.
+    /// Reads on in a later turn, where the last left off.
     pub(super) fn resume(&mut self, key: Key) {
         let Some(connection) = self.world.connections.get_mut(key) else { return };
         connection.marks.clear(Marks::PARKED);
         connection.marks.clear(Marks::PACED);
         if connection.marks.set(Marks::UNREAD) {
-            self.unread.push_back(key);
+            self.unheard.push_back(key);
         }
     }
 }

@@ -81,6 +81,9 @@ pub use crate::session::{CloseReason, Peer};
 /// What is read at once: as much as a socket's buffer usually holds, and four records of TLS.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
+/// A list of keys that is empty keeps room for so many: what a turn without a crowd needs.
+const KEYS_KEPT: usize = 1_024;
+
 /// How soon a batch is offered again to a core whose mailbox was full.
 const REPOST: Duration = Duration::from_millis(1);
 
@@ -117,8 +120,10 @@ pub struct Worker<S, V: Service> {
     links: Paged<Option<Link<S>>>,
     listeners: Vec<Listener>,
     mailbox: Mailbox,
-    /// Open connections that may be read from.
+    /// Open connections of which there is news: each is read from in this turn.
     unread: VecDeque<Key>,
+    /// Those that have more to say than they have been heard for, and those that end: a few a turn.
+    unheard: VecDeque<Key>,
     /// Those that still shake hands: a few of them a turn.
     shaking: VecDeque<Key>,
     /// Those that keep their TLS keys set up.
@@ -131,8 +136,8 @@ pub struct Worker<S, V: Service> {
     plain: Vec<u8>,
     /// Where they are sealed, behind what TLS itself has to say.
     wire: Vec<u8>,
-    /// Keys whose entry in the wheel has come round.
-    due: Vec<Key>,
+    /// Keys whose entry in the wheel has come round and that have not been looked at.
+    due: VecDeque<Key>,
 }
 
 /// How a shutdown goes on.
@@ -180,6 +185,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
             listeners: setup.listeners,
             mailbox: setup.mailbox,
             unread: VecDeque::new(),
+            unheard: VecDeque::new(),
             shaking: VecDeque::new(),
             warm: Warm::new(setup.limits.warm_max),
             requests: VecDeque::new(),
@@ -187,7 +193,7 @@ impl<S: Stream, V: Service> Worker<S, V> {
             scratch: vec![0; SCRATCH_BYTES],
             plain: Vec::new(),
             wire: Vec::new(),
-            due: Vec::new(),
+            due: VecDeque::new(),
         }
     }
 
@@ -241,6 +247,19 @@ impl<S: Stream, V: Service> Worker<S, V> {
                 if catch_unwind(told).is_err() {
                     self.world.mourn();
                 }
+            }
+        }
+        self.tidy();
+    }
+
+    /// Gives back the memory of places that a crowd had which has gone.
+    fn tidy(&mut self) {
+        let slots = self.world.connections.slots();
+        self.links.truncate(slots);
+        self.world.seats.truncate(slots);
+        for keys in [&mut self.unread, &mut self.unheard, &mut self.shaking] {
+            if keys.is_empty() && keys.capacity() > KEYS_KEPT {
+                *keys = VecDeque::new();
             }
         }
     }
@@ -310,7 +329,9 @@ impl<S: Stream, V: Service> Handler for Worker<S, V> {
         }
         let unread = readiness.is_readable() && !connection.marks.has(Marks::PARKED);
         if unread && connection.marks.set(Marks::UNREAD) {
-            self.unread.push_back(key);
+            // Who ends can wait: a crowd that leaves together must not keep others waiting.
+            let list = if readiness.is_ended() { &mut self.unheard } else { &mut self.unread };
+            list.push_back(key);
         }
         if readiness.is_writable() && connection.outbox.is_blocked() {
             self.world.touch(key);
@@ -338,13 +359,17 @@ impl<S: Stream, V: Service> Handler for Worker<S, V> {
     fn deadline(&self) -> Option<Instant> {
         let timer = self.world.wheel.next().map(|tick| self.world.clock.instant(tick));
         let repost = self.world.staging.is_waiting().then(|| self.world.now + REPOST);
+        // Some are late already, and wait for their turn.
+        let late = (!self.due.is_empty()).then_some(self.world.now);
         let drained =
             self.draining.as_ref().map(|draining| self.world.clock.instant(draining.until));
-        [timer, repost, drained].into_iter().flatten().min()
+        [timer, repost, drained, late].into_iter().flatten().min()
     }
 
     fn may_sleep(&mut self) -> bool {
         let idle = self.unread.is_empty()
+            && self.unheard.is_empty()
+            && self.due.is_empty()
             && self.shaking.is_empty()
             && self.world.dirty.is_empty()
             && !self.world.hub.has_pending()

@@ -3,7 +3,8 @@
 //! ```text
 //!  a read ----> charge -----> paid? ------ yes --> read on
 //!                               no ---- not for long --> nothing is read until it is paid, so that
-//!                               |                        the peer's own TCP slows it down
+//!                               |                        the peer's own TCP slows it down, and
+//!                               |                        then little at a time
 //!                               `------ for too long --> closed with 1008
 //! ```
 //!
@@ -95,6 +96,11 @@ impl Meters {
         let over = now.saturating_duration_since(since);
         let left = Duration::from_millis(limits.over_ms_max).saturating_sub(over);
         if left.is_zero() { Pace::Over } else { Pace::Wait(owed.min(left)) }
+    }
+
+    /// Whether `key` has lately had more to say than it may.
+    pub(super) fn is_over(&self, key: Key) -> bool {
+        !self.0.is_empty() && self.0.get(&key).is_some_and(|meter| meter.over_since.is_some())
     }
 
     /// Notes that `key` has nothing more to say for the moment.

@@ -125,6 +125,8 @@ impl Plan {
 fn limits(rng: &mut Dice, roomy: bool) -> Limits {
     let mut limits = Limits {
         reads_per_turn_max: rng.choose(&[1, 2, 4]),
+        resumes_per_turn_max: rng.choose(&[1, 4]),
+        expiries_per_turn_max: rng.choose(&[1, 16]),
         deliveries_per_turn_max: rng.choose(&[1, 3, 1_024]),
         batches_per_turn_max: rng.choose(&[1, 2, 64]),
         closes_per_turn_max: rng.choose(&[1, 512]),
