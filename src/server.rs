@@ -99,7 +99,7 @@ pub use size::Size;
 use crew::{AdminDesk, Crew};
 use renewal::{Renewal, Renewed};
 use supervisor::{Notice, Supervisor};
-use watch::Watch;
+use watch::{Relief, Watch};
 
 /// A server that has not started yet.
 #[derive(Clone, Debug)]
@@ -114,6 +114,7 @@ pub struct Server {
     admin: Option<SocketAddr>,
     drain_timeout: Duration,
     memory: Option<Gauge>,
+    relief: Option<fn()>,
 }
 
 impl Server {
@@ -130,6 +131,7 @@ impl Server {
             admin: None,
             drain_timeout: Duration::from_secs(10),
             memory: None,
+            relief: None,
         }
     }
 
@@ -199,13 +201,6 @@ impl Server {
         self
     }
 
-    /// Watches how much memory is used: [`Limits::memory_stop_percent`] and
-    /// [`Limits::memory_shed_percent`] say what follows. Nobody watches if nothing is said.
-    pub fn memory(mut self, gauge: Gauge) -> Self {
-        self.memory = Some(gauge);
-        self
-    }
-
     /// Gives connections so long to end after [`Running::stop`]; 10 s if nothing is said.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
@@ -252,6 +247,7 @@ impl Server {
         let mut supervisor = Supervisor::new(heard, handle.clone(), self.drain_timeout);
         let limits = self.limits;
         supervisor.watch = self.memory.map(|gauge| Watch::new(gauge, limits, handle.clone()));
+        supervisor.relief = self.relief.map(Relief::new);
         let begin = || {
             supervisor.await_listening(crew.start(&ports, &notices, service)?)?;
             supervisor.admin = admin.map(|desk| desk.start(&notices)).transpose()?;

@@ -21,7 +21,8 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
 use crate::args::{
-    Cli, GeneratorArgs, KeyShare, OutputArgs, RunArgs, ServeArgs, TlsArgs, Version, WebSocketArgs,
+    Cli, GeneratorArgs, KeyShare, LimitArgs, OutputArgs, RunArgs, ServeArgs, TlsArgs, Version,
+    WebSocketArgs,
 };
 use crate::cast::Part;
 use crate::charge::Charges;
@@ -196,7 +197,7 @@ impl Subject {
                     tls: !args.tls.plain,
                     deflate: args.websocket.deflate,
                     cores: args.server_cores,
-                    hasten: 1,
+                    limits: LimitArgs::default(),
                 },
                 &args.tls,
             ),

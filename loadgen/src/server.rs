@@ -21,14 +21,14 @@ use std::time::SystemTime;
 
 use corecast::http::Origins;
 use corecast::push::{Publishers, Push, Settings};
+use corecast::reactor::memory::give_back;
 use corecast::server::Server;
 use corecast::tls::{Random, ServerConfig, config, pki};
 use corecast::worker::{Limits, Listener};
 use corecast::ws::deflate::Takeover;
 use serde::{Deserialize, Serialize};
 
-use crate::args::ServeArgs;
-use crate::payload::PAYLOAD_LEN_MAX;
+use crate::args::{LimitArgs, ServeArgs};
 
 /// What the server says when it is ready.
 #[derive(Debug, Deserialize, Serialize)]
@@ -53,7 +53,7 @@ impl Embedded {
     pub fn start(args: &ServeArgs) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("serve").arg("--conns").arg(args.conns.to_string());
-        command.arg("--hasten").arg(args.hasten.to_string());
+        command.args(args.limits.words());
         if let Some(cores) = args.cores {
             command.arg("--cores").arg(cores.to_string());
         }
@@ -132,7 +132,8 @@ fn listen(child: &mut Child) -> io::Result<Announcement> {
 ///
 /// Why it could not start, or how it ended.
 pub fn serve(args: &ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
-    let mut server = Server::builder().room_for(args.conns).limits(limits(args.hasten));
+    let limits = limits(&args.limits);
+    let mut server = Server::builder().room_for(args.conns).limits(limits).relief(give_back);
     if let Some(cores) = args.cores {
         server = server.cores(cores);
     }
@@ -183,11 +184,12 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// The limits of a server that is measured: as they are, but for messages of every payload that
-/// can be asked for. Those of time are divided by `hasten`.
-pub fn limits(hasten: u64) -> Limits {
+/// The limits of a server that is brought along: as they are, but for what `args` say.
+pub fn limits(args: &LimitArgs) -> Limits {
     let mut limits = Limits::default();
-    limits.session.websocket.message_bytes_max = PAYLOAD_LEN_MAX;
+    limits.session.websocket.message_bytes_max = args.message_bytes;
+    limits.pace.frames_per_second_max = args.frames_per_second;
+    limits.addresses.connects_per_second_max = args.connects_per_address;
     for time in [
         &mut limits.handshake_ms_max,
         &mut limits.request_ms_max,
@@ -195,8 +197,9 @@ pub fn limits(hasten: u64) -> Limits {
         &mut limits.close_ms_max,
         &mut limits.stall_ms_max,
         &mut limits.outbox_ms_max,
+        &mut limits.pace.over_ms_max,
     ] {
-        *time = (*time / hasten.max(1)).max(1);
+        *time = (*time / args.hasten.max(1)).max(1);
     }
     limits
 }

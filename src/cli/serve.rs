@@ -11,6 +11,7 @@ use std::thread;
 use clap::Args;
 use corecast::config::{ClientPublish, Config, Deflate, Kind, MemoryMax, RawConfig, Workers};
 use corecast::push::{PublishKey, Publishers, Push, Settings};
+use corecast::reactor::memory::give_back;
 use corecast::reactor::signal::{Signal, Signals};
 use corecast::reactor::usage::Gauge;
 use corecast::server::{Reloader, Server, Stopper};
@@ -83,6 +84,7 @@ fn read(path: &Path) -> Result<RawConfig, Failure> {
 fn server(config: &Config) -> Result<(Server, Vec<Origin>), Failure> {
     let mut server = Server::builder()
         .limits(config.limits)
+        .relief(give_back)
         .drain_timeout(config.drain_timeout)
         .watch_certificates(config.watch_certificates);
     let mut identities = Identities::default();

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use crate::admin::Remote;
 use crate::worker::mesh::Handle;
 
-use super::watch::{self, Watch};
+use super::watch::{self, Relief, Watch};
 use super::{Reloader, ServerError};
 
 /// What the supervisor is told.
@@ -29,14 +29,15 @@ pub(super) struct Supervisor {
     handle: Handle,
     pub(super) admin: Option<Remote>,
     pub(super) watch: Option<Watch>,
+    pub(super) relief: Option<Relief>,
     pub(super) reloader: Option<Reloader>,
     drain_timeout: Duration,
 }
 
 impl Supervisor {
     pub(super) fn new(notices: Receiver<Notice>, handle: Handle, drain_timeout: Duration) -> Self {
-        let (admin, reloader, watch) = (None, None, None);
-        Self { notices, working: 0, handle, admin, watch, reloader, drain_timeout }
+        let (admin, reloader, watch, relief) = (None, None, None, None);
+        Self { notices, working: 0, handle, admin, watch, relief, reloader, drain_timeout }
     }
 
     /// Waits until all of so many `workers` listen, or one of them fails.
@@ -90,13 +91,23 @@ impl Supervisor {
     /// sender, and one that ends says so before.
     fn next(&mut self) -> Notice {
         const INVARIANT: &str = "a thread that has not said that it ended";
-        while let Some(watch) = &mut self.watch {
+        while self.watch.is_some() || self.relief.is_some() {
             match self.notices.recv_timeout(watch::INTERVAL) {
-                Err(RecvTimeoutError::Timeout) => watch.look(),
+                Err(RecvTimeoutError::Timeout) => self.look(),
                 heard => return heard.expect(INVARIANT),
             }
         }
         self.notices.recv().expect(INVARIANT)
+    }
+
+    /// Does what is to be done now and then.
+    fn look(&mut self) {
+        if let Some(relief) = &mut self.relief {
+            relief.pass(watch::INTERVAL);
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.look();
+        }
     }
 
     /// Twice does no harm: a worker that drains already goes on.

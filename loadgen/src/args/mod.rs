@@ -42,7 +42,7 @@ pub use self::opening::OpeningArgs;
 pub use self::output::OutputArgs;
 pub use self::run::RunArgs;
 pub use self::scenario::{ScenarioArgs, TurnoverArgs};
-pub use self::serve::ServeArgs;
+pub use self::serve::{LimitArgs, ServeArgs};
 pub use self::tls::{KeyShare, TlsArgs, Version};
 pub use self::websocket::WebSocketArgs;
 
