@@ -81,7 +81,8 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    fn now() -> Option<Self> {
+    /// What it is now.
+    pub fn now() -> Option<Self> {
         let pages = proc::tcp_pages(&proc::read("net/sockstat")?)?;
         Some(Self {
             slab_bytes: proc::kilobytes(&proc::read("meminfo")?, "Slab")?,

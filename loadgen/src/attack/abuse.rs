@@ -9,20 +9,21 @@ use super::script::{Answer, BINARY, CLOSE, Entry, FIN, Ground, PING, Script, fra
 /// What a slow reader asks for at a time.
 const QUESTION_BYTES: usize = 32 * 1024;
 
-/// How often it asks: so the socket of the server, which the system lets grow to some 4 MiB, is
-/// full long before the server may mind.
+/// How often it asks: so the sockets of a server whose system lets them grow to some 4 MiB are full
+/// long before it may mind.
 const QUESTION_PACE: Duration = Duration::from_millis(10);
 
 /// How long filling it takes.
 const FILLING: Duration = Duration::from_secs(3);
 
-/// Pings of the longest payload (RFC 6455 §5.5), so many at a time.
-const PINGS_AT_ONCE: usize = 10;
-const PING_BYTES: usize = 125;
+/// Pings without a payload, so that there are the most in a byte: 2,000 a second of each attacker,
+/// if the server takes them.
+const PINGS_AT_ONCE: usize = 200;
 const PING_PACE: Duration = Duration::from_millis(100);
 
-/// How long a subscriber stays, as a part of the attack.
-const STAYS: u32 = 4;
+/// How long a subscriber stays, and how soon it comes again.
+const STAY: Duration = Duration::from_millis(250);
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Asks for echoes and reads none.
 pub fn slow_read(ground: &Ground) -> Script {
@@ -35,12 +36,18 @@ pub fn slow_read(ground: &Ground) -> Script {
     script
 }
 
-/// Pings without end, and reads the answers: each is owed, and the server may pause or end it.
+/// Pings without end, and reads the answers: each is owed, unless the server limits how many it
+/// takes. Then it pauses, and ends whoever goes on.
 pub fn ping_flood(ground: &Ground) -> Script {
-    let mut script = Script::new(Entry::Echo, "rate-time", ground.span);
-    script.again = frame(FIN | PING, &[0; PING_BYTES]).repeat(PINGS_AT_ONCE);
+    let pace = &ground.limits.pace;
+    let mut script = Script::new(Entry::Echo, "frames-per-second", ms(pace.over_ms_max));
+    script.first = frame(FIN | PING, &[]).repeat(PINGS_AT_ONCE);
+    script.again.clone_from(&script.first);
     script.pace = PING_PACE;
-    script.awaited = vec![Answer::Open, Answer::Close(1008)];
+    script.awaited = vec![Answer::Close(1008)];
+    if pace.frames_per_second_max.is_none() {
+        script.awaited.push(Answer::Open);
+    }
     script
 }
 
@@ -54,12 +61,17 @@ pub fn never_close(ground: &Ground) -> Script {
     script
 }
 
-/// Subscribes to a topic that nobody else knows, leaves, and comes again for another.
+/// Subscribes to a topic that nobody else knows, leaves, and comes again for another. A server that
+/// limits how many new connections an address may bring lets some of them in and turns the others
+/// away before TLS.
 pub fn subscribe_flood(ground: &Ground) -> Script {
-    let mut script = Script::new(Entry::Topic, "none: topics without subscribers", ground.span);
+    let mut script = Script::new(Entry::Topic, "connects-per-address", ground.span);
     script.again = frame(FIN | CLOSE, &1000_u16.to_be_bytes());
-    script.pace = ground.span / STAYS;
-    script.returns = true;
+    script.pace = STAY;
+    script.returns = Some(PAUSE);
     script.awaited = vec![Answer::Close(1000), Answer::Open];
+    if ground.limits.addresses.connects_per_second_max.is_some() {
+        script.awaited.push(Answer::Barred);
+    }
     script
 }

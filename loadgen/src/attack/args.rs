@@ -34,12 +34,16 @@ pub struct AttackArgs {
     #[arg(long, value_name = "RATE", default_value = "1/s")]
     pub rate: Rate,
 
-    /// How long those that mean well are measured before the attack
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
-    pub baseline: Duration,
+    /// How long those that mean well are measured before the attack; by default as long as it lasts
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub baseline: Option<Duration>,
+
+    /// How long it takes until all attackers have come; by default a second for every 500
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub arrive: Option<Duration>,
 
     /// How long an attack lasts; by default half as long again as the limit that is to answer it,
-    /// and a second for every 500 attackers to come
+    /// from when all attackers have come
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub hold: Option<Duration>,
 

@@ -41,8 +41,8 @@ pub struct Tools {
     pub scratch: Box<[u8]>,
     /// Of which nonces are made.
     pub random: Random,
-    /// What is to be written to the one at hand.
-    wire: Vec<u8>,
+    /// What is to be written to the one at hand; empty between two of them.
+    pub wire: Vec<u8>,
 }
 
 impl Tools {

@@ -33,7 +33,7 @@ pub fn fragments(ground: &Ground, payload: &[u8]) -> Script {
     let mut script = Script::new(Entry::Echo, "fragments", ground.span);
     script.first = frame(BINARY, payload);
     script.again = frame(CONTINUATION, payload).repeat(FRAGMENTS_AT_ONCE);
-    script.awaited = vec![Answer::Close(1008), Answer::Close(1009)];
+    script.awaited = vec![Answer::Close(1008)];
     script
 }
 

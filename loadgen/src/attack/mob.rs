@@ -7,21 +7,24 @@
 //! Invariant: every attacker is in the slab, or still to come, until its answer has been counted.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::io::{self, Error, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use corecast::base::{Handler, Key, Origin, Readiness, Request, Slab, Wake};
-use corecast::reactor::{Poller, Reactor};
+use corecast::reactor::{Poller, Reactor, affinity};
 
 use super::attacker::{Attacker, Scene, Tools, Victim};
 use super::script::{Answer, Script};
 use crate::accounting::Failure;
 use crate::ports::Hand;
+
+/// The name of the thread that attackers have to themselves.
+pub const THREAD_NAME: &str = "attackers";
 
 /// The most attackers that are on their way at once, so that all come as far as to attack.
 const ON_THEIR_WAY_MAX: u32 = 64;
@@ -36,6 +39,8 @@ const LEAVE: u8 = 2;
 pub struct Muster {
     /// How many there are.
     pub attackers: u32,
+    /// How long it takes until all have come.
+    pub arrive: Duration,
     /// What they do.
     pub script: Arc<Script>,
     /// To whom.
@@ -74,10 +79,14 @@ impl Crowd {
         let phase = Arc::new(AtomicU8::new(ATTACK));
         let mut mob = Mob::<TcpStream>::new(muster, Arc::clone(&phase), now);
         let attack = move || {
+            // In earnest they had machines of their own.
+            if let Err(error) = affinity::give_way() {
+                log::warn!("attackers compete with the server for the CPU: {error}");
+            }
             Reactor::new(poller, Vec::new())?.run(&mut mob)?;
             Ok(mob.census)
         };
-        let thread = thread::Builder::new().name("attackers".to_owned()).spawn(attack)?;
+        let thread = thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(attack)?;
         Ok(Self { phase, waker, thread })
     }
 
@@ -107,8 +116,11 @@ struct Mob<S> {
     muster: Muster,
     told: Arc<AtomicU8>,
     phase: u8,
-    /// How many have still to come.
+    /// How many have still to come for the first time, and when the next does.
     to_come: u32,
+    next_comes: Instant,
+    /// When those come again that were seen off, in order.
+    returning: VecDeque<Instant>,
     /// How many have begun to connect and not come as far as to attack.
     on_their_way: u32,
     visits: u64,
@@ -124,6 +136,8 @@ impl<S: Read + Write> Mob<S> {
     fn new(muster: Muster, told: Arc<AtomicU8>, now: Instant) -> Self {
         Self {
             to_come: muster.attackers,
+            next_comes: now,
+            returning: VecDeque::new(),
             muster,
             told,
             phase: ATTACK,
@@ -151,6 +165,8 @@ impl<S: Read + Write> Mob<S> {
             self.due.push(Reverse((self.now + script.pace, key)));
         }
         if let Err(answer) = done {
+            // What one had still to say is not said by the next.
+            self.tools.wire.clear();
             self.part(key, answer);
         }
     }
@@ -161,13 +177,14 @@ impl<S: Read + Write> Mob<S> {
         self.on_their_way -= u32::from(!attacker.has_begun());
         self.census.replies += attacker.replies;
         self.count(answer);
-        if self.muster.script.returns && answer != Answer::Barred && self.phase == ATTACK {
-            self.to_come += 1;
-        }
     }
 
+    /// Counts how one was dealt with, who may come again.
     fn count(&mut self, answer: Answer) {
         *self.census.answers.entry(answer).or_default() += 1;
+        if let Some(pause) = self.muster.script.returns {
+            self.returning.push_back(self.now + pause);
+        }
     }
 
     /// Does what it was told since.
@@ -187,10 +204,9 @@ impl<S: Read + Write> Mob<S> {
                 let has_begun = self.attackers.get(key).is_some_and(Attacker::has_begun);
                 self.part(key, if has_begun { Answer::Open } else { Answer::Barred });
             }
-            let missing = std::mem::take(&mut self.to_come);
             // Who was to come again has been counted when it left.
-            if !self.muster.script.returns && missing > 0 {
-                *self.census.answers.entry(Answer::Barred).or_default() += u64::from(missing);
+            for _ in 0..std::mem::take(&mut self.to_come) {
+                self.count(Answer::Barred);
             }
         }
     }
@@ -210,11 +226,28 @@ impl<S: Read + Write> Mob<S> {
         }
     }
 
-    fn connect(&mut self) -> Option<Request> {
-        if self.phase != ATTACK || self.on_their_way >= ON_THEIR_WAY_MAX || self.to_come == 0 {
+    /// When the next one comes, if one does and may be on its way with the others.
+    fn arrival(&self) -> Option<Instant> {
+        if self.phase != ATTACK || self.on_their_way >= ON_THEIR_WAY_MAX {
             return None;
         }
-        self.to_come -= 1;
+        let first = (self.to_come > 0).then_some(self.next_comes);
+        first.into_iter().chain(self.returning.front().copied()).min()
+    }
+
+    /// Lets the next one come, whose time it is.
+    fn arrive(&mut self) {
+        if self.to_come > 0 && self.next_comes <= self.now {
+            self.to_come -= 1;
+            self.next_comes += self.muster.arrive / self.muster.attackers.max(1);
+        } else {
+            self.returning.pop_front();
+        }
+    }
+
+    fn connect(&mut self) -> Option<Request> {
+        self.arrival().filter(|arrival| *arrival <= self.now)?;
+        self.arrive();
         let from = match &mut self.muster.hand {
             None => None,
             Some(hand) => {
@@ -245,7 +278,7 @@ impl<S: Read + Write> Handler for Mob<S> {
     fn connect_failed(&mut self, _: u32, error: &Error, _: Instant) {
         match Failure::from(error) {
             // It tries the next port of the hand.
-            Failure::Ports if self.muster.hand.is_some() => self.to_come += 1,
+            Failure::Ports if self.muster.hand.is_some() => self.returning.push_front(self.now),
             _ => self.count(Answer::Barred),
         }
     }
@@ -262,7 +295,8 @@ impl<S: Read + Write> Handler for Mob<S> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.due.peek().map(|Reverse((due, _))| *due)
+        let speech = self.due.peek().map(|Reverse((due, _))| *due);
+        speech.into_iter().chain(self.arrival()).min()
     }
 
     fn poll_request(&mut self) -> Option<Request> {

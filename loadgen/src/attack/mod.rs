@@ -13,64 +13,45 @@
 mod abuse;
 mod args;
 mod attacker;
+mod camp;
 mod kind;
+mod load;
+mod lookout;
 mod message;
 mod mob;
 mod opening;
 mod report;
 mod script;
+mod table;
 
-use std::cell::Cell;
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use corecast::base::Rng;
 use corecast::reactor::fds::{self, Limit};
 use corecast::tls::Random;
-use corecast::worker::Limits;
 
-use self::attacker::Victim;
+use self::camp::Camp;
 use self::kind::Kind;
-use self::mob::{Crowd, Muster};
+use self::lookout::{LOOK_INTERVAL, Lookout};
+use self::mob::Crowd;
 use self::report::{Bounds, Document, Finding, Footprint};
-use self::script::{Ground, Script};
-use crate::args::{Cli, RunArgs, ServeArgs, TlsArgs};
-use crate::cost::Memory;
-use crate::fleet::{Fleet, Glance, Halt, Stand};
-use crate::plan::Plan;
-use crate::ports::{Hand, Source, Sources};
-use crate::run::{self, Refusal, Subject};
+use crate::fleet::{Fleet, Glance, Halt};
+use crate::run::{self, Refusal};
 use crate::screen::{Audience, Screen};
-use crate::server::{self, Embedded};
 use crate::target::Target;
 use crate::verdict::{Exit, Gate, Validity};
 
 pub use args::AttackArgs;
-
-/// How long a kind lasts that no limit of time ends.
-const SPAN: Duration = Duration::from_secs(10);
-
-/// How many attackers come in a second, at the least.
-const ATTACKERS_PER_SECOND: u64 = 500;
-
-/// How often the server's memory is looked at: it takes about a millisecond.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long the attackers read what they were told, after the attack.
 const RECKONING: Duration = Duration::from_millis(500);
 
 /// How long the server has to give back what the attack took.
 const RECOVERY_MAX: Duration = Duration::from_secs(15);
-
-/// How many addresses attackers of a server on loopback come from.
-const ADDRESSES_APART: u8 = 16;
-
-/// Files beside connections: listeners, wakers, certificates.
-const FILES_SPARE: u64 = 64;
 
 /// Does what `args` ask for, and reports.
 ///
@@ -97,6 +78,9 @@ pub fn attack(args: &AttackArgs) -> Result<Exit, Refusal> {
     }
     if siege.interrupted.load(Ordering::Relaxed) {
         document.exit = Exit::Interrupted as u8;
+    }
+    if args.kind == Kind::All {
+        say(args, &table::markdown(document.attacks()))?;
     }
     write(args, &document)?;
     Ok(document.worst())
@@ -148,16 +132,6 @@ struct Siege<'a> {
     seed: u64,
 }
 
-/// The good connections and the server, before an attack of one kind.
-struct Camp {
-    stand: Stand,
-    script: Arc<Script>,
-    victim: Arc<Victim>,
-    hold: Duration,
-    /// Kept alive: the server ends with it.
-    subject: Subject,
-}
-
 impl Siege<'_> {
     /// One attack, from an idle server to what is left of it.
     fn lay(&self, kind: Kind) -> Result<Finding, Refusal> {
@@ -165,7 +139,7 @@ impl Siege<'_> {
         let url = camp.subject.target.url();
         let audience = if self.args.quiet { Audience::Nobody } else { Audience::Terminal };
         let mut screen = Screen::new(audience, &camp.stand.plan, &url, camp.stand.setting.now());
-        let look = Lookout::new(camp.stand.server_pid, run::clock());
+        let look = camp.lookout();
         let mut show = |glance: &Glance<'_>| {
             look.look(glance.now);
             screen.show(glance);
@@ -191,7 +165,8 @@ impl Siege<'_> {
         if fleet.open() == 0 && fleet.halt().is_none() {
             return Err(Refusal::new(Exit::Unreachable, "not one good connection opened"));
         }
-        let baseline = fleet.trial(self.args.baseline);
+        // As long as the attack, so that what grows in a while is there before.
+        let baseline = fleet.trial(self.args.baseline.unwrap_or(camp.hold));
         let good = fleet.open();
         let before = look.now();
         look.forget();
@@ -199,7 +174,7 @@ impl Siege<'_> {
         let attacked = fleet.trial(camp.hold);
         crowd.reckon();
         fleet.rest(RECKONING);
-        let worst = look.worst();
+        let (worst, worst_kernel) = (look.worst(), look.worst_kernel());
         let census = crowd.dismiss().map_err(broke)?;
         let after = before.and_then(|before| self.recovered(fleet, look, before));
         let gate = Gate {
@@ -208,16 +183,17 @@ impl Siege<'_> {
             may_be_invalid: self.args.allow_invalid,
             is_co_located: camp.subject.is_here(),
         };
-        let validity = Validity::new(&camp.stand.plan, &resized, &baseline, &gate);
+        let judge = |trial| Validity::new(&camp.stand.plan, &resized, trial, &gate);
+        let (validity, attacked_validity) = (judge(&baseline), judge(&attacked));
         Ok(Finding::new(
             kind,
             &camp.script,
             &census,
             report::Echoes { baseline: &baseline, attacked: &attacked },
             report::Good { before: good, after: fleet.open() },
-            Footprint { before, worst, after },
+            Footprint { before, worst, after, worst_kernel },
             &Bounds::new(self.args),
-            &validity,
+            report::Faith { calm: &validity, attacked: &attacked_validity },
         ))
     }
 
@@ -233,145 +209,6 @@ impl Siege<'_> {
             }
             fleet.rest(LOOK_INTERVAL);
         }
-    }
-
-    /// Everything that an attack of this kind needs.
-    fn pitch(&self, kind: Kind) -> Result<Camp, Refusal> {
-        let args = self.args;
-        let run_args = self.good_run()?;
-        let plan = Plan::new(&run_args, self.files_for_good(), || self.seed)?;
-        let subject = match &args.url {
-            Some(target) => Subject::named(&run_args.tls, target, &[])?,
-            None => Subject::brought(&plan, &self.server(kind), &run_args.tls)?,
-        };
-        let mut ground = self.ground();
-        let script = kind.script(&mut ground);
-        let script = script.ok_or_else(|| Refusal::new(Exit::Usage, "not a kind of its own"))?;
-        let come = Duration::from_secs(args.attackers.div_ceil(ATTACKERS_PER_SECOND));
-        let sources = plan.sources(subject.address)?;
-        let stand = Stand {
-            setting: Arc::new(run::setting(&run_args, &plan, &subject)),
-            plan: Arc::new(plan),
-            target: subject.address,
-            sources,
-            server_pid: subject.embedded.as_ref().map(Embedded::pid).or(args.server_pid),
-            self_cpu_percent_max: 100,
-            interrupted: Arc::clone(&self.interrupted),
-        };
-        let victim = Victim {
-            tls: subject.tls.clone(),
-            authority: subject.target.authority(),
-            echo_path: subject.target.path.clone(),
-        };
-        Ok(Camp {
-            stand,
-            hold: args.hold.unwrap_or(script.lasts + come),
-            script: Arc::new(script),
-            victim: Arc::new(victim),
-            subject,
-        })
-    }
-
-    /// The run of those that mean well.
-    fn good_run(&self) -> Result<RunArgs, Refusal> {
-        let args = self.args;
-        let mut line = format!(
-            "loadgen run --scenario echo --conns {} --rate {} --seed {:x}",
-            args.good, args.rate, self.seed
-        );
-        if args.insecure {
-            line.push_str(" --insecure");
-        }
-        let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
-        let parsed = Cli::run_of(&words).map_err(|error| Refusal::new(Exit::Usage, error))?;
-        let tls = TlsArgs { ca: args.ca.clone(), ..parsed.tls };
-        Ok(RunArgs { url: args.url.clone(), tls, ..parsed })
-    }
-
-    /// The attackers have their files in the same table.
-    fn files_for_good(&self) -> Limit {
-        let now = self.files.now.saturating_sub(self.args.attackers + FILES_SPARE);
-        Limit { now, ..self.files }
-    }
-
-    fn server(&self, kind: Kind) -> ServeArgs {
-        ServeArgs {
-            conns: self.args.good + self.args.attackers,
-            tls: !self.args.plain,
-            deflate: kind == Kind::Bomb,
-            cores: None,
-            hasten: self.args.hasten,
-        }
-    }
-
-    fn ground(&self) -> Ground {
-        let limits = match self.args.url {
-            Some(_) => Limits::default(),
-            None => server::limits(self.args.hasten),
-        };
-        let hasten = u32::try_from(self.args.hasten).unwrap_or(u32::MAX).max(1);
-        Ground { limits, span: SPAN / hasten, rng: Rng::new(self.seed) }
-    }
-}
-
-impl Camp {
-    fn muster(&self, args: &AttackArgs) -> Muster {
-        let (target, seed) = (self.subject.address.ip(), self.stand.plan.seed);
-        let sources = Sources::new(&apart(target), target, args.attackers, seed);
-        Muster {
-            attackers: u32::try_from(args.attackers).unwrap_or(u32::MAX),
-            script: Arc::clone(&self.script),
-            victim: Arc::clone(&self.victim),
-            target: self.stand.target,
-            hand: sources.map(|sources| Hand::new(Arc::new(sources), 0, 1)),
-        }
-    }
-}
-
-/// Where attackers come from: on loopback not from where those do that mean well, so that the two
-/// are told apart.
-fn apart(target: IpAddr) -> Source {
-    if target.is_ipv4() && target.is_loopback() {
-        let addresses = 1..=ADDRESSES_APART;
-        Source::These(addresses.map(|last| Ipv4Addr::new(127, 128, 0, last).into()).collect())
-    } else {
-        Source::Auto
-    }
-}
-
-/// Watches the server's memory.
-struct Lookout {
-    process: Option<String>,
-    due: Cell<Instant>,
-    worst: Cell<u64>,
-}
-
-impl Lookout {
-    fn new(process: Option<u32>, now: Instant) -> Self {
-        let process = process.map(|pid| pid.to_string());
-        Self { process, due: Cell::new(now), worst: Cell::new(0) }
-    }
-
-    /// The memory now, if the process is known.
-    fn now(&self) -> Option<u64> {
-        self.process.as_deref().and_then(Memory::of).map(|memory| memory.private_bytes)
-    }
-
-    /// Looks, if it is time.
-    fn look(&self, now: Instant) {
-        if self.due.get() <= now {
-            self.due.set(now + LOOK_INTERVAL);
-            self.worst.set(self.worst.get().max(self.now().unwrap_or(0)));
-        }
-    }
-
-    fn forget(&self) {
-        self.worst.set(0);
-    }
-
-    /// The most that was seen since it was told to forget.
-    fn worst(&self) -> Option<u64> {
-        Some(self.worst.get().max(self.now()?))
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::args::AttackArgs;
 use super::kind::Kind;
+use super::load::Load;
 use super::mob::Census;
 use super::script::{Answer, Script};
 use crate::fleet::Trial;
@@ -62,24 +63,45 @@ pub struct Footprint {
     pub worst: Option<u64>,
     /// Once all attackers had gone.
     pub after: Option<u64>,
+    /// The most that the kernel took meanwhile for the buffers of all sockets here, on both sides.
+    pub worst_kernel: Option<u64>,
+}
+
+/// What is to be believed of the generator.
+#[derive(Clone, Copy, Debug)]
+pub struct Faith<'a> {
+    /// Before the attack: this decides whether the comparison means anything.
+    pub calm: &'a Validity,
+    /// While it lasted: the server may well be why it was late then, so this is only told.
+    pub attacked: &'a Validity,
 }
 
 /// What came of an attack.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    kind: String,
+    /// The kind, by name.
+    pub kind: String,
     limit: &'static str,
     /// How the program would end for this kind alone.
     pub exit: u8,
-    baseline_p99_ns: Option<u64>,
-    attacked_p99_ns: Option<u64>,
-    ratio: Option<f64>,
+    /// The p99 of the good echoes before the attack.
+    pub baseline_p99_ns: Option<u64>,
+    /// The same while it lasted.
+    pub attacked_p99_ns: Option<u64>,
+    /// How much longer that is.
+    pub ratio: Option<f64>,
     echoes_lost: u64,
     hold_ns: u64,
-    good: Good,
-    memory: Footprint,
+    /// The good connections.
+    pub good: Good,
+    /// The server's memory.
+    pub memory: Footprint,
+    baseline_load: Option<Load>,
+    /// Whose CPU time it took.
+    pub attacked_load: Option<Load>,
     awaited: Vec<Answer>,
-    answers: BTreeMap<String, u64>,
+    /// How the attackers were answered.
+    pub answers: BTreeMap<String, u64>,
     unexpected: u64,
     replies: u64,
     shortfalls: Vec<String>,
@@ -97,13 +119,15 @@ impl Finding {
         good: Good,
         memory: Footprint,
         bounds: &Bounds,
-        validity: &Validity,
+        faith: Faith<'_>,
     ) -> Self {
         let p99 = |trial: &Trial| trial.tally.traffic.echo.corrected.quantile(QUANTILE);
         let (before, during) = (p99(echoes.baseline), p99(echoes.attacked));
         let is_awaited = |answer: &Answer| script.awaited.contains(answer);
         let unexpected = census.answers.iter().filter(|(answer, _)| !is_awaited(answer));
         let attacked = echoes.attacked;
+        let validity = faith.calm;
+        let meanwhile = faith.attacked.reasons.iter().map(|it| format!("under attack: {it}"));
         let mut finding = Self {
             kind: kind.to_string(),
             limit: script.limit,
@@ -115,12 +139,20 @@ impl Finding {
             hold_ns: units::ns(attacked.hold.len()),
             good,
             memory,
+            baseline_load: Load::of(echoes.baseline),
+            attacked_load: Load::of(attacked),
             awaited: script.awaited.clone(),
             unexpected: unexpected.map(|(_, count)| count).sum(),
             answers: census.answers.iter().map(|(it, count)| (it.name(), *count)).collect(),
             replies: census.replies,
             shortfalls: Vec::new(),
-            notes: validity.reasons.iter().chain(&validity.notes).cloned().collect(),
+            notes: validity
+                .reasons
+                .iter()
+                .chain(&validity.notes)
+                .cloned()
+                .chain(meanwhile)
+                .collect(),
         };
         finding.judge(bounds);
         if !attacked.is_whole {
@@ -175,8 +207,11 @@ impl Finding {
     }
 
     fn lines(&self) -> Vec<(&'static str, String)> {
-        let Footprint { before, worst, after } = self.memory;
-        let [before, worst, after] = [before, worst, after].map(|it| known(it, units::bytes));
+        let Footprint { before, worst, after, worst_kernel } = self.memory;
+        let [before, worst, after] = [before, worst, after].map(|it| known(it, mebibytes));
+        let kernel = known(worst_kernel, mebibytes);
+        let [calm_load, load] =
+            [self.baseline_load, self.attacked_load].map(|it| known(it, shares));
         let [calm, attacked] =
             [self.baseline_p99_ns, self.attacked_p99_ns].map(|it| known(it, units::time));
         let ratio = known(self.ratio, |ratio| format!("{ratio:.2}"));
@@ -193,7 +228,14 @@ impl Finding {
             ("Attack", format!("{} for {}", self.kind, units::time(self.hold_ns))),
             ("Good echoes", format!("p99 {calm} before, {attacked} under attack: {ratio} times")),
             ("Good conns", format!("{came} before, {stayed} after")),
-            ("Memory", format!("{before} before, {worst} at the worst, {after} after")),
+            (
+                "Memory",
+                format!(
+                    "{before} before, {worst} at the worst, {after} after; sockets {kernel} at the \
+                     worst, both ends"
+                ),
+            ),
+            ("CPU", format!("{calm_load} before; {load} under attack")),
             ("Answered", format!("{answers}; {pongs} pongs")),
             ("Awaited", format!("{} ({})", awaited.join(" or "), self.limit)),
         ];
@@ -213,8 +255,21 @@ impl Finding {
     }
 }
 
+/// Bytes as MiB, by the tenth: what comes and goes with an attack is a small part of a server.
+#[allow(clippy::cast_precision_loss)] // for people to read
+pub fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
+}
+
+/// Who took how much of a core.
+fn shares(load: Load) -> String {
+    let Load { server, good, attackers } = load;
+    let server = known(server, |percent| format!("{percent} %"));
+    format!("server {server}, good {good} %, attackers {attackers} % of a core")
+}
+
 /// A quantity, if it is known.
-fn known<T>(quantity: Option<T>, say: impl Fn(T) -> String) -> String {
+pub fn known<T>(quantity: Option<T>, say: impl Fn(T) -> String) -> String {
     quantity.map_or_else(|| "unknown".to_owned(), say)
 }
 
@@ -256,6 +311,11 @@ impl Document {
     pub fn add(&mut self, finding: Finding) {
         self.exit = self.exit.max(finding.exit);
         self.attacks.push(finding);
+    }
+
+    /// What came of each.
+    pub fn attacks(&self) -> &[Finding] {
+        &self.attacks
     }
 
     /// How the program ends.

@@ -68,8 +68,8 @@ pub struct Script {
     pub reads: bool,
     /// Whether they stay after the server has said its last word.
     pub clings: bool,
-    /// Whether they come again after the server has seen them off.
-    pub returns: bool,
+    /// How soon they come again after the server has seen them off, if they do.
+    pub returns: Option<Duration>,
     /// How long the server may take to answer.
     pub lasts: Duration,
     /// The answers that a server in good order gives.
@@ -89,7 +89,7 @@ impl Script {
             pace: limit_time / 16,
             reads: true,
             clings: false,
-            returns: false,
+            returns: None,
             lasts: limit_time + limit_time / 2 + Duration::from_secs(1),
             awaited: Vec::new(),
             limit,
