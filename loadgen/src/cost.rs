@@ -209,6 +209,11 @@ fn open_files(process: &str) -> Option<u64> {
     (files > 0).then_some(files)
 }
 
+/// CPU time of the calling thread, to the nanosecond.
+pub fn own_cpu_ns() -> Option<u64> {
+    proc::read("thread-self/schedstat")?.split_whitespace().next()?.parse().ok()
+}
+
 /// CPU time of a process, threads that have ended included.
 fn cpu_ns(process: &str) -> Option<u64> {
     let stat = proc::read(&format!("{process}/stat"))?;

@@ -50,6 +50,7 @@ mod run;
 mod sampling;
 mod schedule;
 mod screen;
+mod selftest;
 mod series;
 mod server;
 mod sessions;
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
         (Some(Command::Check(args)), _) => concluded(check::check(&args)),
         (Some(Command::Report(args)), _) => concluded(html::command::report(&args)),
         (Some(Command::Fit(args)), _) => concluded(fit::fit(&args)),
+        (Some(Command::Selftest(args)), _) => concluded(selftest::selftest(&args)),
         (Some(Command::Completions(args)), _) => written(manual::completions(&args)),
         (Some(Command::Man(args)), _) => written(manual::man(&args)),
         (None, Some(args)) => run(&args),

@@ -32,6 +32,7 @@ use crate::fit::FitArgs;
 use crate::html::command::ReportArgs;
 use crate::manual::{Completions, Man};
 use crate::merge::MergeArgs;
+use crate::selftest::SelftestArgs;
 use crate::sweep::SweepArgs;
 
 pub use self::bench::BenchArgs;
@@ -114,6 +115,8 @@ pub enum Command {
     /// Makes models of several results: what a connection costs, what cores bring, how many
     /// machines it takes
     Fit(FitArgs),
+    /// Tells how fine clock and timers are here, and the largest rate that one driver keeps
+    Selftest(SelftestArgs),
     /// Serves as the subject of a measurement, until standard input ends
     #[command(hide = true)]
     Serve(ServeArgs),
