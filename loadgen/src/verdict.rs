@@ -59,6 +59,10 @@ pub struct Gate {
     pub is_co_located: bool,
 }
 
+/// How many times as late as at its 99th percentile a loop may come round once. A pause beyond that
+/// is short beside a long hold, and still spoils the tail of what is timed in it.
+const PAUSE_FACTOR: u64 = 20;
+
 /// What a hypervisor may take of the machine, in tenths of a per cent.
 const STEAL_PERMILLE_MAX: u64 = 20;
 
@@ -75,7 +79,10 @@ pub struct Validity {
     pub notes: Vec<String>,
     /// How late its loops came round in the hold, at the 99th percentile.
     pub lag_p99_ns: Option<u64>,
-    /// The same while connections were opened.
+    /// How late they came round at most.
+    #[serde(default)]
+    pub lag_max_ns: Option<u64>,
+    /// The 99th percentile while connections were opened.
     pub ramp_lag_p99_ns: Option<u64>,
     /// The largest share of a core that a driver took in one second of the hold.
     pub cpu_percent_max: u64,
@@ -190,6 +197,7 @@ impl Validity {
             reasons: Vec::new(),
             notes: Vec::new(),
             lag_p99_ns: trial.tally.lag.quantile(0.99),
+            lag_max_ns: trial.tally.lag.max(),
             ramp_lag_p99_ns: resized.tally.lag.quantile(0.99),
             cpu_percent_max: trial.seen.busiest_percent,
             steal_permille: steal_permille(trial.begin.as_ref(), trial.end.as_ref()),
@@ -211,9 +219,13 @@ impl Validity {
     /// Judges how late the loops came round. The hold is judged and not the ramp, in which a server
     /// on the same machine leaves the generator no CPU by design.
     fn judge_lag(&mut self, plan: &Plan, lag_max: u64) {
-        let is_late = |lag: &u64| *lag > lag_max;
-        if let Some(lag) = self.lag_p99_ns.filter(is_late).map(units::time) {
-            let lag = format!("loop lag p99 of {lag} in the hold, above {}", units::time(lag_max));
+        let pause_max = lag_max.saturating_mul(PAUSE_FACTOR);
+        let found =
+            [("loop lag p99", self.lag_p99_ns, lag_max), ("pause", self.lag_max_ns, pause_max)];
+        let late = found.into_iter().filter_map(|(what, lag, max)| Some((what, lag?, max)));
+        for (what, lag, max) in late.filter(|(_, lag, max)| lag > max) {
+            let (lag, max) = (units::time(lag), units::time(max));
+            let lag = format!("{what} of {lag} in the hold, above {max}");
             // A lag spoils what is timed. Connections that are silent only have to be kept.
             if plan.cast.is_idle() && plan.heartbeat.is_none() {
                 self.notes.push(format!("{lag}: noted only, as nothing is timed"));
@@ -221,7 +233,7 @@ impl Validity {
                 self.reasons.push(format!("{lag} (--max-self-lag)"));
             }
         }
-        if let Some(lag) = self.ramp_lag_p99_ns.filter(is_late).map(units::time) {
+        if let Some(lag) = self.ramp_lag_p99_ns.filter(|lag| *lag > lag_max).map(units::time) {
             self.notes.push(format!(
                 "loop lag p99 of {lag} in the ramp: its times include our waiting (the hold is \
                  judged)"
@@ -353,6 +365,24 @@ mod tests {
         let gate = Gate { may_be_invalid: true, ..GATE };
         let verdict = verdict("--scenario echo", &outcome, &gate);
         assert_eq!((verdict.exit, verdict.validity.valid), (Exit::Held, false));
+    }
+
+    #[test]
+    fn one_pause_spoils_a_hold_however_long_that_is() {
+        let once = |ms| {
+            move |outcome: &mut Outcome| {
+                let lag = &mut outcome.trial.tally.lag;
+                (0..100_000).for_each(|_| lag.record(Duration::from_micros(50)));
+                lag.record(Duration::from_millis(ms));
+            }
+        };
+        assert_eq!(exit_after("--scenario echo", once(99)), Exit::Held);
+        assert_eq!(exit_after("--scenario echo", once(101)), Exit::Invalid);
+        assert_eq!(exit_after("--scenario idle", once(101)), Exit::Held);
+        let mut outcome = good();
+        once(300)(&mut outcome);
+        let reasons = verdict("--scenario echo", &outcome, &GATE).validity.reasons;
+        assert_eq!(reasons, ["pause of 300ms in the hold, above 100ms (--max-self-lag)"]);
     }
 
     #[test]

@@ -238,10 +238,13 @@ impl<S: Socket> Driver<S> {
     }
 
     /// Notes how late the loop comes round: because it had much to do, or no CPU to do it.
+    ///
+    /// Every pulse that was missed counts, as every message that a server kept waiting does: one
+    /// long pause would be one sample among many otherwise, and no percentile would show it.
     fn pulse(&mut self, now: Instant) {
-        if self.pulse_due <= now {
+        while self.pulse_due <= now {
             self.tally.lag.record(now - self.pulse_due);
-            self.pulse_due = now + PULSE;
+            self.pulse_due += PULSE;
         }
     }
 

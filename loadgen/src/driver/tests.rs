@@ -410,3 +410,24 @@ fn the_books_balance_while_connections_come_and_go() {
         }
     }
 }
+
+#[test]
+fn a_pause_of_our_own_counts_for_every_pulse_that_it_missed() {
+    let mut world = World::new("--conns 1", 5, 0);
+    world.driver.turn(now());
+    for _ in 0..50 {
+        pass(PULSE);
+        world.driver.turn(now());
+    }
+    pass(15 * PULSE);
+    world.driver.turn(now());
+    let lags: Vec<_> = world.reports.try_iter().map(|report| report.tally.lag).collect();
+    let mut lag = world.driver.tally.lag.clone();
+    for told in &lags {
+        lag.merge(told);
+    }
+    assert_eq!(lag.n(), 50 + 15);
+    // A fifth of the time it would have been late, by half of the pause on average.
+    assert!(lag.quantile(0.9).unwrap() > crate::units::ns(7 * PULSE));
+    assert_eq!(lag.quantile(0.5), Some(0));
+}

@@ -246,6 +246,7 @@ fn validity(documents: &[&Document], latency: &BTreeMap<String, Option<Distribut
         reasons: texts(|it| &it.reasons),
         notes: texts(|it| &it.notes),
         lag_p99_ns: lag.or_else(|| all.iter().filter_map(|it| it.lag_p99_ns).max()),
+        lag_max_ns: all.iter().filter_map(|it| it.lag_max_ns).max(),
         ramp_lag_p99_ns: all.iter().filter_map(|it| it.ramp_lag_p99_ns).max(),
         cpu_percent_max: all.iter().map(|it| it.cpu_percent_max).max().unwrap_or(0),
         steal_permille: all.iter().filter_map(|it| it.steal_permille).max(),

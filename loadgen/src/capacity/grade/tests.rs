@@ -50,6 +50,7 @@ fn good() -> Made {
         reasons: Vec::new(),
         notes: Vec::new(),
         lag_p99_ns: Some(1),
+        lag_max_ns: Some(1),
         ramp_lag_p99_ns: None,
         cpu_percent_max: 3,
         steal_permille: None,
