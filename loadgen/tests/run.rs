@@ -313,21 +313,6 @@ fn an_interrupt_leaves_a_partial_result_and_no_server() {
 }
 
 #[test]
-fn an_interrupt_of_the_ramp_leaves_what_was_opened_until_then() {
-    let running = Running::until("ramp", "--conns 1000 --ramp 1/s --plain");
-    let server = running.server;
-    running.signal("-INT");
-    let done = running.end();
-    assert_eq!(done.exit, 6);
-    is_sound(&done.json);
-    assert_eq!(
-        (&done.json["accounting"]["held"], &done.json["slo"][0]["pass"]),
-        (&0.into(), &false.into())
-    );
-    assert!(is_gone(server), "its server lives on");
-}
-
-#[test]
 fn the_server_ends_even_if_nobody_can_end_it() {
     let mut running = Running::until("hold", "--conns 5 --hold 1h --plain");
     running.signal("-KILL");

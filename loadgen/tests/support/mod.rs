@@ -79,8 +79,13 @@ impl Running {
         screen.read_line(&mut title).unwrap();
         let server = address(title.split_whitespace().nth(1).unwrap());
         let mut running = Self { child, screen, server };
-        while !running.read_line().contains(stage) {}
+        running.wait_for(stage);
         running
+    }
+
+    /// Waits until its screen names `stage`.
+    pub fn wait_for(&mut self, stage: &str) {
+        while !self.read_line().contains(stage) {}
     }
 
     /// Sends a signal by its name.
@@ -153,11 +158,11 @@ pub fn listening(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
 }
 
 /// One connection, with plain blocking calls. The peer's end is where it ends.
-pub fn serve(mut stream: TcpStream, behaviour: Behaviour) {
+pub fn serve(mut stream: TcpStream, mut behaviour: impl FnMut(u64, &[u8], &mut Vec<u8>)) {
     let limits = ws::Limits { message_bytes_max: 1 << 20, fragments_max: 1 };
     let (mut reader, mut decoder) = (Reader::default(), Decoder::new(Role::Server));
     let (mut is_upgraded, mut number) = (false, 0);
-    let mut scratch = vec![0; 65_536];
+    let mut scratch = vec![0; 16_384];
     while let Ok(len @ 1..) = stream.read(&mut scratch) {
         let mut input = Input::new(&mut scratch[..len]);
         let mut out = Vec::new();
