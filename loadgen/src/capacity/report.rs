@@ -188,8 +188,8 @@ fn notes(course: &Course, search: &Search, around: &Circumstances<'_>) -> Vec<St
     let mut notes = Vec::new();
     if course.is_quick {
         notes.push(format!(
-            "quick: verified {} times for {} s, without its neighbours; a capacity to plan with \
-             takes 5 times 300 s (leave --quick out)",
+            "quick: verified {} times for {} s, without its neighbours, too short to see memory \
+             grow slowly; a capacity to plan with takes 5 times 300 s (leave --quick out)",
             rules.verify_trials,
             rules.verify_hold.as_secs_f64()
         ));

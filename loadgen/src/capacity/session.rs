@@ -21,6 +21,7 @@ use super::log::Log;
 use super::search::{Mark, Order, Phase, Search};
 use crate::accounting::Accounting;
 use crate::charge::Charges;
+use crate::check;
 use crate::driver::link::Variation;
 use crate::fleet::{Fleet, Glance, Halt, Span, Stand};
 use crate::plan::Plan;
@@ -75,7 +76,7 @@ impl Session<'_> {
         let mut pid = self.course.run.server.server_pid;
         while let Some(order) = next {
             let site = if log.is_empty() {
-                self.site(pid).inspect(|site| ladder.begin(&site.subject, self.course, &self.plan))
+                self.first_site(pid, ladder)
             } else {
                 pid = self.begin_anew(order.fresh).or(pid);
                 self.site(pid)
@@ -208,6 +209,14 @@ impl Session<'_> {
         let lost = struck.tally.accounting.unexpected_closures();
         let after = self.standard.grade(&after, fleet.series()).shortfalls;
         Storm { before, back, lost, after }
+    }
+
+    /// The first server, if this machine is up to the largest number.
+    fn first_site(&self, pid: Option<u32>, ladder: &Ladder) -> Result<Site, Refusal> {
+        let site = self.site(pid)?;
+        check::gate(&self.course.run, &self.plan, &site.subject)?;
+        ladder.begin(&site.subject, self.course, &self.plan);
+        Ok(site)
     }
 
     /// The server, as new if it is ours, and what it takes to connect to it.

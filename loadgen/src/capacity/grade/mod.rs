@@ -17,7 +17,7 @@ use super::facts::Facts;
 use super::search::{Mark, Marks, Order, Phase};
 use crate::accounting::{Accounting, Failure};
 use crate::charge::Charges;
-use crate::fleet::{Resized, Trial};
+use crate::fleet::{Resized, Span, Trial};
 use crate::host;
 use crate::plan::Plan;
 use crate::series::Series;
@@ -42,6 +42,10 @@ const SYN_RETRY: Duration = Duration::from_millis(900);
 
 /// The server's memory may grow by so much in a minute.
 const GROWTH_MAX: f64 = 1_048_576.0;
+
+/// In shorter holds memory that grows less than that is not told from memory that is touched for
+/// the first time, as by the second heartbeat of every connection.
+const GROWTH_HOLD_MIN: Duration = Duration::from_secs(120);
 
 /// In a hold it may touch so many bytes for the first time, or this part of what it has.
 const TOUCHED_BYTES: f64 = 65_536.0;
@@ -356,20 +360,26 @@ fn cpu(made: &Made) -> Option<Shortfall> {
     Some(shortfall(Binding::ServerCpu, text))
 }
 
-/// The server's memory does not grow with the time of the hold.
+/// The server's memory does not grow with the time of the hold. A trial that does not verify is
+/// too short to tell, and in the first third of one that does each connection speaks for the first
+/// time, for which a server may take memory that it keeps.
 fn growth(made: &Made, series: &Series) -> Option<Shortfall> {
+    if made.order.phase != Phase::Verify {
+        return None;
+    }
+    let hold = made.trial.hold;
+    let span = Span { from: hold.from + hold.len() / 3, to: hold.to };
     #[allow(clippy::cast_precision_loss)] // bytes and nanoseconds of some minutes
     let point = |(ns, bytes): &(u64, u64)| (*ns as f64 / 60e9, *bytes as f64);
-    let points: Vec<_> = series.column("srv_rss", made.trial.hold).iter().map(point).collect();
+    let points: Vec<_> = series.column("srv_rss", span).iter().map(point).collect();
     let (slope, bounds) = bounds::of_slope(&points)?;
     let surely = bounds.low?;
-    let held = points.first()?.1;
-    let minutes = made.trial.hold.len().as_secs_f64() / 60.0;
-    let is_touched = surely * minutes <= TOUCHED_BYTES.max(held * TOUCHED_PART);
-    // Right after connections were opened memory is still finding its place.
-    let is_settling = made.order.phase != Phase::Verify;
+    let before = points.first()?.1;
+    let minutes = span.len().as_secs_f64() / 60.0;
+    let is_touched = surely * minutes <= TOUCHED_BYTES.max(before * TOUCHED_PART);
     let is_tolerable = surely <= GROWTH_MAX;
-    if surely <= 0.0 || (is_tolerable && (is_touched || is_settling)) {
+    let is_short = hold.len() < GROWTH_HOLD_MIN;
+    if surely <= 0.0 || (is_tolerable && (is_touched || is_short)) {
         return None;
     }
     let mib = |bytes: f64| bytes / 1_048_576.0;

@@ -4,7 +4,6 @@ use super::*;
 use crate::accounting::Closure;
 use crate::args::Cli;
 use crate::cost::Sample;
-use crate::fleet::Span;
 use crate::watch::Seen;
 use clap::Parser;
 use corecast::reactor::fds::Limit;
@@ -72,13 +71,14 @@ fn good() -> Made {
     }
 }
 
+/// The server's memory second by second.
 fn series(bytes_a_minute: u64) -> Series {
     let row = |second: u64| {
         let bytes = 100_000_000 + bytes_a_minute * second / 60;
         vec![Some(second * 1_000_000_000), Some(bytes)]
     };
     let columns = ["t_ns", "srv_rss"].map(str::to_owned).into();
-    Series { columns, rows: (1..60).map(row).collect(), ..Series::default() }
+    Series { columns, rows: (1..300).map(row).collect(), ..Series::default() }
 }
 
 fn grade(made: &Made) -> Grade {
@@ -210,17 +210,20 @@ fn too_few_samples_tell_nothing() {
 
 #[test]
 fn memory_may_be_touched_but_not_grow() {
-    let marks = |bytes_a_minute, phase| {
+    let marks = |bytes_a_minute, phase, hold: Duration| {
         let mut made = good();
         made.order.phase = phase;
+        made.trial.hold.to = hold;
         Standard::new(&plan(), &[]).grade(&made, &series(bytes_a_minute)).marks
     };
     let of = |slo, zero| Marks { slo, zero };
-    assert_eq!(marks(0, Phase::Verify), of(Mark::Pass, Mark::Pass));
-    assert_eq!(marks(90_000, Phase::Verify), of(Mark::Pass, Mark::Pass), "a thousandth");
-    assert_eq!(marks(900_000, Phase::Verify), of(Mark::Pass, Mark::Fail));
-    assert_eq!(marks(900_000, Phase::Grow), of(Mark::Pass, Mark::Pass), "it settles");
-    assert_eq!(marks(1_100_000, Phase::Grow), of(Mark::Fail, Mark::Fail));
+    let (verify, minutes) = (Phase::Verify, HOLD * 5);
+    assert_eq!(marks(0, verify, minutes), of(Mark::Pass, Mark::Pass));
+    assert_eq!(marks(25_000, verify, minutes), of(Mark::Pass, Mark::Pass), "a thousandth");
+    assert_eq!(marks(900_000, verify, minutes), of(Mark::Pass, Mark::Fail));
+    assert_eq!(marks(900_000, verify, HOLD), of(Mark::Pass, Mark::Pass), "too short to tell");
+    assert_eq!(marks(1_100_000, verify, HOLD), of(Mark::Fail, Mark::Fail));
+    assert_eq!(marks(1_100_000, Phase::Grow, HOLD), of(Mark::Pass, Mark::Pass));
 }
 
 #[test]
