@@ -62,6 +62,12 @@ fn inflating_is_replayed() {
 }
 
 #[test]
+fn what_proxies_say_is_replayed() {
+    replay("proxy_preamble", bodies::proxy_preamble::run);
+    replay("forwarded_for", bodies::forwarded_for::run);
+}
+
+#[test]
 fn tls_records_are_replayed() {
     replay("tls_records", bodies::tls_records::run);
 }

@@ -8,10 +8,12 @@
 pub mod close_payload;
 pub mod config_file;
 pub mod deflate_params;
+pub mod forwarded_for;
 pub mod frame_header;
 pub mod frame_stream;
 pub mod http_head;
 pub mod inflate;
+pub mod proxy_preamble;
 pub mod tls_records;
 pub mod unmask;
 pub mod upgrade;
