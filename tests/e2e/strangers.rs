@@ -15,14 +15,20 @@ struct Host {
 
 impl Host {
     fn start() -> Self {
-        let program = Program::start(&[
+        Self::start_with(&[])
+    }
+
+    /// The same with more arguments.
+    fn start_with(arguments: &[&str]) -> Self {
+        let usual = [
             "--listen=127.0.0.1:0",
             "--listen-tls=127.0.0.1:0",
             "--admin=off",
             "--workers=2",
             "--subprotocol=v2",
             "--subprotocol=v1",
-        ]);
+        ];
+        let program = Program::start(&[&usual, arguments].concat());
         let [http, https] = ["http://", "https://"].map(|it| program.address(it).to_string());
         let authority = program.authority().to_str().unwrap().to_owned();
         Self { _program: program, authority, http, https }
@@ -149,6 +155,23 @@ fn a_websocket_in_python_is_echoed_over_tls() {
     let host = Host::start();
     if let Some(said) = host.receive("python3", &[&script("echo.py")], "") {
         assert_eq!(said, "echoed\n");
+    }
+}
+
+#[test]
+fn messages_are_deflated_with_the_zlib_of_python() {
+    let no = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+    let narrow = "permessage-deflate; server_max_window_bits=10; client_max_window_bits=9";
+    let rows = [
+        ("--deflate", "permessage-deflate", no),
+        ("--deflate=takeover", "permessage-deflate; client_max_window_bits", "permessage-deflate"),
+        ("--deflate=takeover", narrow, narrow),
+    ];
+    for (flag, offer, agreed) in rows {
+        let host = Host::start_with(&[flag]);
+        if let Some(said) = host.receive("python3", &[&script("deflate.py"), offer], "") {
+            assert_eq!(said.trim_end(), agreed);
+        }
     }
 }
 
