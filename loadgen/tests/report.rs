@@ -133,8 +133,8 @@ fn blown_up(mut run: Value, seconds: u64) -> Value {
     };
     run["series"]["heat"]["ticks"] = (1..=seconds).map(heat).collect();
     let classes = ["timeout", "refused", "tls handshake", "http 503", "server 1013"];
-    let event = |t: u64| json!({"t_ns": t * 1_000_000_000, "class": classes[t as usize % 5], "count": t % 9 + 1});
-    run["series"]["events"] = (1..=seconds).map(event).collect();
+    let event = |(t, class): (u64, &&str)| json!({"t_ns": t * 1_000_000_000, "class": class, "count": t % 9 + 1});
+    run["series"]["events"] = (1..=seconds).zip(classes.iter().cycle()).map(event).collect();
     run["plan"]["conns"] = 100_000.into();
     let phase = |name: &str, from: u64, to: u64| json!({"name": name, "from_ns": from * 1_000_000_000, "to_ns": to * 1_000_000_000});
     run["plan"]["phases"] = json!([
@@ -155,6 +155,16 @@ fn blown_up(mut run: Value, seconds: u64) -> Value {
         "steps": steps.into_iter().enumerate().map(step).collect::<Vec<_>>(),
         "n_zero": [94_000, 97_000], "n_slo": [94_000, 97_000], "verify": null, "binding": "server.cpu",
         "reason": "The server's CPU was busy for 93 % of the hold.", "hysteresis": false, "notes": []
+    });
+    let points: Vec<[f64; 2]> =
+        (1..=6).map(|n| f64::from(n) * 5_000.0).map(|x| [x, 2e7 + 7e3 * x]).collect();
+    run["models"] = json!({
+        "linear": {"memory": {
+            "unit": "bytes", "a": 2e7, "se_a": 1e6, "b": 7e3, "se_b": 60.0, "terms": [], "r2": 0.999,
+            "range": [5e3, 3e4], "points": points, "curvature_chance": 0.4, "is_straight": true,
+            "limit": 1.2e9, "conns": 168_000.0, "conns_within": [160_000.0, 176_000.0]
+        }},
+        "refusals": {"usl": "two cores are too few"}, "usl": null, "planning": null
     });
     run
 }
@@ -191,8 +201,12 @@ fn reports_are_drawn_in_a_browser_without_a_complaint_or_a_request() {
         is_sound(seen, &always);
         assert_eq!(seen["scripts"], scripts, "one is ours, the others are data");
     }
-    assert_eq!(seen[0]["told"], json!(["capacity", "errors"]), "what a small run has nothing for");
-    is_sound(&seen[2], &["capacity", "errors"]);
+    assert_eq!(
+        seen[0]["told"],
+        json!(["capacity", "errors", "models"]),
+        "what a small run has nothing for"
+    );
+    is_sound(&seen[2], &["capacity", "errors", "models"]);
     assert_eq!(seen[2]["told"], json!([]));
     let csv = seen[2]["given"]["texts"][0].as_str().unwrap();
     assert!(csv.starts_with("time (s),open,pending,"), "{}", &csv[..60]);

@@ -29,7 +29,7 @@ pub fn ladder(run: &Subject<'_>, base: Option<&Subject<'_>>) -> Part {
     } else {
         Axis::from_zero(&capacity.unit, Unit::Count, most)
     };
-    let x = Axis::from_zero("trial", Unit::Count, number::of(count as u64));
+    let x = Axis::from_zero("trial", Unit::Count, number::of(count as u64 + 1));
     let right = x.ends().1;
     let mut plot = Plot::new(x, y);
     if let [Some(low), high] = capacity.n_slo.map(|n| n.map(number::of)) {

@@ -18,6 +18,7 @@ pub mod command;
 mod ladder;
 mod markup;
 mod memory;
+mod models;
 mod number;
 mod part;
 mod plot;
@@ -56,6 +57,14 @@ pub fn page(document: &Document, base: Option<&Document>) -> String {
     let (undrawn, drawn): (Vec<_>, Vec<_>) = parts.iter().partition(|part| part.is_bare());
     let drawn: String = drawn.into_iter().map(|part| part.html(run.is_valid())).collect();
     let undrawn: String = undrawn.into_iter().map(Part::line).collect();
+    let rest = if undrawn.is_empty() {
+        undrawn
+    } else {
+        format!(
+            "<section class=\"part wide\" id=\"rest\"><h2>Without a plot</h2>\
+             <dl>\n{undrawn}</dl></section>\n"
+        )
+    };
     let title = format!("loadgen: {}", document.verdict.text);
     let carried = |id: &str, document: &Document| {
         let document = data(&condensed(document));
@@ -69,9 +78,7 @@ pub fn page(document: &Document, base: Option<&Document>) -> String {
          style-src 'unsafe-inline'; script-src '{SCRIPT_DIGEST}'; base-uri 'none'; \
          form-action 'none'\">\n\
          <title>{}</title>\n<style>\n{STYLE}</style></head>\n<body>\n{}<main>\n{}{drawn}\
-         <section class=\"part wide\" id=\"rest\"><h2>Without a plot</h2>\
-         <dl>\n{undrawn}</dl></section>\
-         </main>\n{}\
+         {rest}</main>\n{}\
          <script type=\"application/json\" id=\"tables\">{}</script>\n{}{base}\
          <script>{SCRIPT}</script>\n</body></html>\n",
         escaped(&title),
@@ -97,6 +104,7 @@ fn parts(run: &Subject<'_>, base: Option<&Subject<'_>>) -> Vec<Part> {
             tails::waterfall(run, base),
             tails::spread(run, base),
             memory::memory(run, base),
+            models::models(run),
             timeline::cores(run, base),
             timeline::generator(run, base),
             summary::machine(run),

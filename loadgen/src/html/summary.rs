@@ -223,31 +223,14 @@ pub fn comparison(run: &Subject<'_>, base: &Subject<'_>) -> Part {
     let mut part = Part::new("comparison", "Compared", about);
     let mut table = Table::new(
         "comparison",
-        &[
-            ("figure", None),
-            ("unit", None),
-            ("base", None),
-            ("this run", None),
-            ("change", Some(Unit::Percent)),
-        ],
+        &[("figure", None), ("base", None), ("this run", None), ("change", Some(Unit::Percent))],
     );
     for (name, unit, of) in FIGURES {
         let (Some(before), Some(now)) = (of(base), of(run)) else { continue };
         let change = (before > 0)
             .then(|| (number::of(now) - number::of(before)) / number::of(before) * 100.0);
         let said = |value| Cell::word(number::said(unit, value));
-        let unit = match unit {
-            Unit::Nanoseconds => "time",
-            Unit::Bytes => "memory",
-            _ => "count",
-        };
-        table.rows.push(vec![
-            Cell::word(name),
-            Cell::word(unit),
-            said(before),
-            said(now),
-            Cell::Number(change),
-        ]);
+        table.rows.push(vec![Cell::word(name), said(before), said(now), Cell::Number(change)]);
     }
     part.table(table);
     part

@@ -44,7 +44,7 @@ fn whatever_a_document_says_stays_text() {
 fn a_part_without_anything_to_draw_says_so_in_a_line() {
     let page = shown(&sample::document(1, &[]));
     let (_, rest) = page.split_once("id=\"rest\"").unwrap();
-    for part in ["capacity", "errors", "heat", "establish", "fanout", "memory", "cores"] {
+    for part in ["capacity", "errors", "models", "heat", "establish", "fanout", "memory", "cores"] {
         assert!(rest.contains(&format!("<dt id=\"{part}\">")), "{part}");
         assert!(!page.contains(&format!("<section id=\"{part}\"")), "{part}");
     }
