@@ -24,6 +24,8 @@ pub struct Books {
     pub held: u64,
     /// What was counted since the last tick.
     pub tick: Tick,
+    /// The same as a whole, if somebody wants it.
+    pub since_tick: Option<Tally>,
     desks: Vec<Desk>,
 }
 
@@ -66,6 +68,7 @@ impl Books {
             recipients: Recipients::default(),
             held: 0,
             tick: Tick::default(),
+            since_tick: None,
             desks: vec![Desk::default(); drivers as usize],
         }
     }
@@ -74,6 +77,9 @@ impl Books {
     pub fn enter(&mut self, mut report: Report) {
         self.accounting.merge(&report.tally.accounting);
         self.tick.count(&report.tally);
+        if let Some(since_tick) = &mut self.since_tick {
+            since_tick.merge(&report.tally);
+        }
         if report.stage != Stage::Hold && report.stage != Stage::Between {
             report.tally.lag.clear();
         }

@@ -31,6 +31,8 @@ use crate::books::Books;
 use crate::cost::Sample;
 use crate::driver::link::{Command, Deed, Report, Variation};
 use crate::driver::scene::Setting;
+use crate::gauge::Reading;
+use crate::journal::Journal;
 use crate::payload::Verify;
 use crate::plan::Plan;
 use crate::ports::Sources;
@@ -157,6 +159,8 @@ pub struct Trial {
     pub begin: Option<Sample>,
     /// What was used when it ended.
     pub end: Option<Sample>,
+    /// How many connections the server counted at the end of the hold, if it was asked.
+    pub reading: Option<Reading>,
     /// The drivers' CPU time in the hold.
     pub seen: Seen,
     /// How many connections somebody wanted in the midst of it, at last.
@@ -205,9 +209,12 @@ impl<'a> Fleet<'a> {
     /// What kept a driver from being started.
     pub fn launch(stand: Stand, show: &'a mut dyn FnMut(&Glance<'_>)) -> io::Result<Self> {
         let before = Sample::take(stand.server_pid);
-        let recorder = Recorder::new(stand.plan.tick, stand.setting.epoch, stand.server_pid);
+        let mut recorder = Recorder::new(stand.plan.tick, stand.setting.epoch, stand.server_pid);
         let (stations, reports) = station::start(&stand)?;
-        let books = Books::new(stand.plan.drivers);
+        let mut books = Books::new(stand.plan.drivers);
+        if let Some(path) = &stand.plan.journal {
+            recorder.keep(Journal::create(path)?, &mut books);
+        }
         Ok(Self {
             stand,
             stations,
@@ -313,13 +320,15 @@ impl<'a> Fleet<'a> {
         for report in self.reports.try_iter() {
             self.books.enter(report);
         }
+        let now = self.stand.setting.now();
+        let series = self.recorder.end(&mut self.books, now)?;
         let books = &self.books;
         Ok(Ledger {
             is_balanced: books.is_balanced() && books.pending() + books.open() == 0,
             pending: books.pending(),
             accounting: self.books.accounting,
             before: self.before,
-            series: self.recorder.into_series(),
+            series,
             halt: self.halt,
         })
     }
@@ -365,6 +374,8 @@ impl<'a> Fleet<'a> {
         trial.hold.to = self.now();
         trial.end = Some(Sample::take(self.stand.server_pid));
         trial.seen = watch.seen();
+        let gauge = self.stand.plan.gauge.as_ref();
+        trial.reading = gauge.map(|gauge| gauge.read(self.books.open()));
         held
     }
 

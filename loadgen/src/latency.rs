@@ -1,4 +1,5 @@
-//! How long things took: histograms of nanoseconds with three digits, never a mean of percentiles.
+//! How long things took: histograms of nanoseconds with three digits or as many
+//! as are asked for, never a mean of percentiles.
 //!
 //! A percentile is told only where enough was counted for it: below [`samples_min`] even the
 //! longest time of all does not bound it in 95 of 100 cases.
@@ -13,11 +14,31 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 
 use crate::units;
 
+/// The digits that are kept of each time, unless others are asked for.
+pub const DIGITS: u8 = 3;
+
+/// The most that can be kept: each one more takes ten times the memory.
+pub const DIGITS_MAX: u8 = 5;
+
 /// A distribution of times. It grows to hold any time, so that none is clamped or dropped.
-#[derive(Clone, Debug, Default)]
-pub struct Latency(Option<Box<Histogram<u64>>>);
+#[derive(Clone, Debug)]
+pub struct Latency {
+    digits: u8,
+    histogram: Option<Box<Histogram<u64>>>,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self::keeping(DIGITS)
+    }
+}
 
 impl Latency {
+    /// A distribution that keeps so many digits of each time, at most [`DIGITS_MAX`].
+    pub const fn keeping(digits: u8) -> Self {
+        Self { digits, histogram: None }
+    }
+
     /// Counts one time.
     pub fn record(&mut self, time: Duration) {
         self.record_ns(units::ns(time));
@@ -29,16 +50,21 @@ impl Latency {
         let _ = self.histogram().record(ns);
     }
 
-    /// Adds all that `other` has counted.
+    /// Adds all that `other` has counted. One that has counted nothing keeps as many digits as
+    /// `other` from then on.
     pub fn merge(&mut self, other: &Self) {
-        if let Some(other) = other.counted() {
-            let _ = self.histogram().add(other);
+        let Some(theirs) = other.counted() else { return };
+        match &mut self.histogram {
+            Some(ours) if !ours.is_empty() || self.digits == other.digits => {
+                let _ = ours.add(theirs);
+            }
+            _ => *self = other.clone(),
         }
     }
 
     /// Forgets all, and keeps the memory for what comes.
     pub fn clear(&mut self) {
-        if let Some(histogram) = &mut self.0 {
+        if let Some(histogram) = &mut self.histogram {
             histogram.reset();
         }
     }
@@ -56,7 +82,7 @@ impl Latency {
 
     /// How many times were counted.
     pub fn n(&self) -> u64 {
-        self.0.as_ref().map_or(0, |histogram| histogram.len())
+        self.histogram.as_ref().map_or(0, |histogram| histogram.len())
     }
 
     /// The time that `rank` of them are not above, the first being 1.
@@ -108,17 +134,18 @@ impl Latency {
         let histogram = Deserializer::new().deserialize(&mut bytes.as_slice());
         let mut histogram: Histogram<u64> = histogram.map_err(|_| NoHistogram)?;
         histogram.auto(true);
-        Ok(Self(Some(Box::new(histogram))))
+        Ok(Self { digits: histogram.sigfig(), histogram: Some(Box::new(histogram)) })
     }
 
     /// The histogram, unless nothing was counted.
     fn counted(&self) -> Option<&Histogram<u64>> {
-        self.0.as_deref().filter(|histogram| !histogram.is_empty())
+        self.histogram.as_deref().filter(|histogram| !histogram.is_empty())
     }
 
     fn histogram(&mut self) -> &mut Histogram<u64> {
-        self.0.get_or_insert_with(|| {
-            Box::new(Histogram::new(3).expect("three significant digits are within 0 to 5"))
+        let digits = self.digits.min(DIGITS_MAX);
+        self.histogram.get_or_insert_with(|| {
+            Box::new(Histogram::new(digits).expect("five significant digits and less can be kept"))
         })
     }
 }
@@ -171,6 +198,19 @@ mod tests {
         }
         odd.merge(&even);
         assert_eq!(told(&odd), told(&whole));
+    }
+
+    #[test]
+    fn as_many_digits_are_kept_as_were_asked_for() {
+        for (digits, kept) in [(1, 1_300_000), (3, 1_235_000), (5, 1_234_570)] {
+            let (mut latency, mut sum) = (Latency::keeping(digits), Latency::default());
+            latency.record_ns(1_234_567);
+            latency.record_ns(9_999_999);
+            sum.merge(&latency);
+            sum.merge(&latency);
+            let found = sum.at_rank(1).unwrap();
+            assert!(found >= 1_234_567 && found <= kept, "{digits}: {found}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +17,12 @@ use crate::cast::Cast;
 use crate::casting;
 use crate::check;
 use crate::driver::socket::Sockets;
+use crate::gauge::Gauge;
 use crate::host;
 use crate::payload::{Form, Payload, Verify};
 use crate::ports::{Source, Sources};
 use crate::ramp::{Pace, Shape, Tempo};
+use crate::run;
 use crate::sampling::Sampling;
 use crate::schedule::Arrivals;
 use crate::turnover::Habits;
@@ -77,12 +80,18 @@ pub struct Plan {
     pub servers: Vec<SocketAddr>,
     /// How sockets are set.
     pub sockets: Sockets,
+    /// Where the server says how many connections it counts.
+    pub gauge: Option<Gauge>,
     /// The cores that drivers are kept on.
     pub cores: Vec<Core>,
     /// What is drawn at random follows from this.
     pub seed: u64,
     /// How long a row of the series is.
     pub tick: Duration,
+    /// How many digits are kept of each time.
+    pub digits: u8,
+    /// Where the distributions of every tick go, if anywhere.
+    pub journal: Option<PathBuf>,
 }
 
 /// Why a run cannot be done here.
@@ -183,9 +192,12 @@ impl Plan {
                 receive_buffer: args.network.rcvbuf,
                 send_buffer: args.network.sndbuf,
             },
+            gauge: gauge(args)?,
             cores: cores(args.generator.pin.as_ref())?,
             seed,
             tick: args.measure.tick,
+            digits: args.measure.sigfigs,
+            journal: args.output.hdr.clone(),
         })
     }
 
@@ -261,6 +273,14 @@ fn payload(args: &RunArgs) -> Result<Payload, Obstacle> {
     let form = if args.scenario.binary { Form::Binary } else { Form::Text };
     Payload::new(&args.scenario.payload, form, args.websocket.deflate)
         .map_err(|reason| Obstacle::Mixture { flag: "--payload", reason })
+}
+
+/// Where the server says how many connections it counts.
+fn gauge(args: &RunArgs) -> Result<Option<Gauge>, Obstacle> {
+    let Some(url) = &args.server.server_metrics else { return Ok(None) };
+    let trust = || run::trust(&args.tls).map_err(|error| error.to_string());
+    let gauge = Gauge::new(url, &args.server.expect_conns_gauge, trust);
+    gauge.map(Some).map_err(|reason| Obstacle::Mixture { flag: "--server-metrics", reason })
 }
 
 /// The cores to stay on: those that are asked for, or all there are.

@@ -122,6 +122,9 @@ pub fn conduct(
         self_cpu_percent_max: args.generator.max_self_cpu,
         interrupted: Arc::clone(interrupted),
     };
+    if let Some(path) = &plan.journal {
+        write(path, "").map_err(|error| Refusal::new(Exit::Usage, format!("--hdr: {error}")))?;
+    }
     fetch_tickets(&stand.setting, &subject, &plan)?;
     let gate = Gate {
         lag_max: args.generator.max_self_lag,

@@ -3,6 +3,7 @@
 //! A column that counts something is what was counted within the tick; the others are how it stood
 //! at its end. What could not be read is `null`.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,8 @@ use crate::books::Books;
 use crate::cost::{self, Pulse};
 use crate::fleet::Span;
 use crate::heat::Heat;
+use crate::journal::Journal;
+use crate::tally::Tally;
 use crate::units;
 
 /// More rows than this are a tick that is too short for the run: then every second one is dropped.
@@ -129,6 +132,9 @@ pub struct Recorder {
     server: Option<u32>,
     /// How it stood at the end of the last tick.
     last: Pulse,
+    /// Where the distributions of each tick go, and when the last one ended.
+    journal: Option<Journal>,
+    noted: Instant,
 }
 
 impl Recorder {
@@ -138,7 +144,13 @@ impl Recorder {
         let cores = (0..last.cores.len()).map(|core| format!("core{core}_busy_permille"));
         let columns = COLUMNS.map(str::to_owned).into_iter().chain(cores).collect();
         let series = Series { tick_ns: units::ns(tick), columns, ..Series::default() };
-        Self { series, tick, epoch, due: epoch + tick, server, last }
+        Self { series, tick, epoch, due: epoch + tick, server, last, journal: None, noted: epoch }
+    }
+
+    /// Has the distributions of each tick written to `journal`.
+    pub fn keep(&mut self, journal: Journal, books: &mut Books) {
+        self.journal = Some(journal);
+        books.since_tick = Some(Tally::default());
     }
 
     /// When the tick ends.
@@ -160,6 +172,7 @@ impl Recorder {
         while self.due <= now {
             self.due += self.tick;
         }
+        self.note(books, now);
         let pulse = Pulse::take(self.server);
         let t_ns = units::ns(now.saturating_duration_since(self.epoch));
         let row = row(books, &self.last, &pulse, t_ns);
@@ -186,8 +199,30 @@ impl Recorder {
         self.series.tick_ns = units::ns(self.tick);
     }
 
+    /// Writes what was counted since the last time to the journal, if there is one.
+    fn note(&mut self, books: &mut Books, now: Instant) {
+        let (Some(journal), Some(tally)) = (&mut self.journal, &mut books.since_tick) else {
+            return;
+        };
+        let since = |moment: Instant| moment.saturating_duration_since(self.epoch);
+        journal.write(&std::mem::take(tally), since(self.noted), since(now));
+        self.noted = now;
+    }
+
     /// The whole, when all is over.
-    pub fn into_series(self) -> Series {
+    ///
+    /// # Errors
+    ///
+    /// If the journal could not be written.
+    pub fn end(mut self, books: &mut Books, now: Instant) -> io::Result<Series> {
+        self.note(books, now);
+        self.journal.map_or(Ok(()), Journal::end)?;
+        Ok(self.series)
+    }
+
+    /// The whole, where nobody keeps a journal.
+    #[cfg(test)]
+    fn into_series(self) -> Series {
         self.series
     }
 }

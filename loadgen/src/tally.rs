@@ -31,6 +31,39 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// A tally that keeps so many digits of each time.
+    pub fn keeping(digits: u8) -> Self {
+        let mut tally = Self::default();
+        let Self { phases, traffic, lag, .. } = &mut tally;
+        let Phases { tcp, tls, upgrade, first_message, establish } = phases;
+        for latency in [tcp, tls, upgrade, first_message, establish, lag, &mut traffic.slip] {
+            *latency = Latency::keeping(digits);
+        }
+        for timing in [&mut traffic.echo, &mut traffic.deliver, &mut traffic.ping] {
+            *timing = Timing::keeping(digits);
+        }
+        tally
+    }
+
+    /// Its distributions, by the names they have in a result.
+    pub fn distributions(&self) -> [(&'static str, &Latency); 12] {
+        let (phases, traffic) = (&self.phases, &self.traffic);
+        [
+            ("tcp", &phases.tcp),
+            ("tls", &phases.tls),
+            ("upgrade", &phases.upgrade),
+            ("first_msg", &phases.first_message),
+            ("establish", &phases.establish),
+            ("echo", &traffic.echo.corrected),
+            ("echo_uncorrected", &traffic.echo.uncorrected),
+            ("deliver", &traffic.deliver.corrected),
+            ("deliver_uncorrected", &traffic.deliver.uncorrected),
+            ("ping", &traffic.ping.corrected),
+            ("schedule_slip", &traffic.slip),
+            ("self_lag", &self.lag),
+        ]
+    }
+
     /// Adds what `other` counted.
     pub fn merge(&mut self, other: &Self) {
         self.accounting.merge(&other.accounting);
@@ -91,6 +124,8 @@ pub struct Traffic {
     pub expected: u64,
     /// How long echoes took.
     pub echo: Timing,
+    /// How many echoes were in flight, summed up over time.
+    pub flight_ns: u64,
     /// How long publications took to each of their recipients.
     pub deliver: Timing,
     /// How long our own pings took.
@@ -117,6 +152,7 @@ impl Traffic {
         self.away += other.away;
         self.expected += other.expected;
         self.echo.merge(&other.echo);
+        self.flight_ns = self.flight_ns.saturating_add(other.flight_ns);
         self.deliver.merge(&other.deliver);
         self.ping.merge(&other.ping);
         self.pings_sent += other.pings_sent;
@@ -141,6 +177,11 @@ pub struct Timing {
 }
 
 impl Timing {
+    fn keeping(digits: u8) -> Self {
+        let [corrected, uncorrected, closed_loop] = [(); 3].map(|()| Latency::keeping(digits));
+        Self { corrected, uncorrected, closed_loop }
+    }
+
     fn merge(&mut self, other: &Self) {
         self.corrected.merge(&other.corrected);
         self.uncorrected.merge(&other.uncorrected);

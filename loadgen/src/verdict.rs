@@ -63,6 +63,9 @@ pub struct Gate {
 /// is short beside a long hold, and still spoils the tail of what is timed in it.
 const PAUSE_FACTOR: u64 = 20;
 
+/// With fewer echoes than this a mean says little.
+const LITTLE_MIN: u64 = 100;
+
 /// What a hypervisor may take of the machine, in tenths of a per cent.
 const STEAL_PERMILLE_MAX: u64 = 20;
 
@@ -88,6 +91,10 @@ pub struct Validity {
     pub cpu_percent_max: u64,
     /// What a hypervisor took of the machine in the hold, in thousandths.
     pub steal_permille: Option<u64>,
+    /// How many echoes were in flight on average, in thousandths: as counted, and by Little's law
+    /// as their rate times their mean time. Unknown where some never came back or were not timed.
+    #[serde(default)]
+    pub in_flight_milli: Option<[u64; 2]>,
 }
 
 /// What a run comes to.
@@ -201,7 +208,9 @@ impl Validity {
             ramp_lag_p99_ns: resized.tally.lag.quantile(0.99),
             cpu_percent_max: trial.seen.busiest_percent,
             steal_permille: steal_permille(trial.begin.as_ref(), trial.end.as_ref()),
+            in_flight_milli: in_flight(plan, trial),
         };
+        found.judge_counts(trial);
         found.judge_lag(plan, units::ns(gate.lag_max));
         found.judge_cpu(trial.seen, gate.cpu_percent_max);
         if gate.is_co_located {
@@ -214,6 +223,32 @@ impl Validity {
         }
         found.valid = found.reasons.is_empty();
         found
+    }
+
+    /// Tells where two ways to count the same come to different numbers.
+    fn judge_counts(&mut self, trial: &Trial) {
+        if let Some([counted, derived]) = self.in_flight_milli
+            && counted.abs_diff(derived) * 20 > counted.max(derived)
+        {
+            let milli = |milli: u64| format!("{}.{:03}", milli / 1_000, milli % 1_000);
+            self.reasons.push(format!(
+                "{} echoes were in flight on average, and rate times latency says {} (Little's \
+                 law): the accounting is broken",
+                milli(counted),
+                milli(derived)
+            ));
+        }
+        if let Some(reading) = trial.reading.as_ref().filter(|reading| !reading.agrees()) {
+            let ours = units::count(reading.ours);
+            self.notes.push(match &reading.server {
+                Ok(count) => format!(
+                    "the server counts {} connections ({}), we count {ours}",
+                    units::count(*count),
+                    reading.gauge
+                ),
+                Err(reason) => format!("the server's own count is not known: {reason}"),
+            });
+        }
     }
 
     /// Judges how late the loops came round. The hold is judged and not the ramp, in which a server
@@ -254,6 +289,22 @@ impl Validity {
             self.reasons.push(format!("the hypervisor took {}.{} %", steal / 10, steal % 10));
         }
     }
+}
+
+/// The mean number of echoes in flight, counted and derived, where the one follows from the other:
+/// every echo was timed and came back.
+fn in_flight(plan: &Plan, trial: &Trial) -> Option<[u64; 2]> {
+    let traffic = &trial.tally.traffic;
+    let timed = &traffic.echo.uncorrected;
+    let is_whole = trial.is_whole
+        && trial.tally.accounting.closures() == 0
+        && traffic.audit.lost == 0
+        && plan.verify != Verify::None
+        && timed.n() >= LITTLE_MIN;
+    let hold_ns = u128::from(units::ns(trial.hold.len())).max(1);
+    let milli = |area: u128| u64::try_from(area * 1_000 / hold_ns).unwrap_or(u64::MAX);
+    let derived = u128::from(timed.n()) * u128::from(timed.mean()?);
+    is_whole.then(|| [milli(u128::from(traffic.flight_ns)), milli(derived)])
 }
 
 /// What the hypervisor took in the hold.

@@ -9,6 +9,10 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
 use serde_json::Value;
 use support::{address, echo, is_sound, listening, loadgen, run, serve, server};
 
@@ -118,6 +122,68 @@ fn a_duration_bounds_the_whole() {
     assert!(short["plan"]["hold_ns"] == 300_000_000, "a hold that is given stays");
 }
 
+/// The histograms of a log, by tag, each with its number of times and the digits it keeps.
+fn logged(text: &str) -> Vec<(String, u64, u8)> {
+    let intervals = text.lines().filter_map(|line| line.strip_prefix("Tag="));
+    intervals
+        .map(|line| {
+            let cells: Vec<_> = line.split(',').collect();
+            let bytes = BASE64_STANDARD.decode(cells[4]).unwrap();
+            let histogram: Histogram<u64> =
+                Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+            (cells[0].to_owned(), histogram.len(), histogram.sigfig())
+        })
+        .collect()
+}
+
+#[test]
+fn every_tick_is_logged_with_the_digits_that_were_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run.hlog");
+    let done = run(&format!("{ECHO} --conns 10 --tick 200ms --sigfigs 2 --hdr {}", path.display()));
+    assert_eq!(done.exit, 0, "{}", done.complaint);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let logged = logged(&text);
+    let echoes: Vec<_> = logged.iter().filter(|(tag, ..)| tag == "echo").collect();
+    assert!(echoes.len() >= 2, "a second has five ticks: {logged:?}");
+    assert_eq!(echoes.iter().map(|(_, n, _)| n).sum::<u64>(), 200, "none is left out");
+    assert!(logged.iter().all(|(_, _, digits)| *digits == 2), "{logged:?}");
+    assert_eq!(done.json["latency"]["echo"]["n"], 200);
+    let refused = run("--conns 1 --plain --hdr /nowhere/run.hlog");
+    assert_eq!(refused.exit, 2, "{}", refused.complaint);
+    assert!(refused.complaint.contains("--hdr: /nowhere/run.hlog: "), "{}", refused.complaint);
+}
+
+#[test]
+fn what_the_server_counts_stands_beside_what_we_count() {
+    let url = server(|_, message, out| echo(message, out));
+    let page = "HTTP/1.1 200 OK\r\nContent-Length: 48\r\n\r\n\
+                # a page\nopen{worker=\"0\"} 1\nopen{worker=\"1\"} 2\n\n";
+    let metrics = support::answering(page).replace("ws:", "http:");
+    let line = "--hold 300ms --allow-invalid --server-metrics";
+    for (conns, gauge, server, agrees) in
+        [(3, "open", 3.into(), true), (2, "open", 3.into(), false), (2, "none", Value::Null, false)]
+    {
+        let done =
+            run(&format!("{line} {metrics} --expect-conns-gauge {gauge} --conns {conns} {url}"));
+        assert_eq!(done.exit, 0, "{}", done.complaint);
+        let counted = &done.json["server"]["counted"];
+        assert_eq!((&counted["server"], &counted["ours"]), (&server, &conns.into()), "{counted}");
+        assert_eq!(counted["agrees"], agrees);
+        let notes = done.json["validity"]["notes"].to_string();
+        assert_eq!(notes.contains("the server"), !agrees, "{notes}");
+    }
+}
+
+#[test]
+fn littles_law_holds_and_the_tool_says_what_it_is() {
+    let json = run(&format!("{ECHO} --conns 20")).json;
+    let in_flight = &json["validity"]["in_flight_milli"];
+    let [counted, derived] = [0, 1].map(|it| in_flight[it].as_u64().unwrap());
+    assert!(counted.abs_diff(derived) * 20 <= counted.max(derived), "{in_flight}");
+    assert!(json["tool"]["rustc"].as_str().unwrap().starts_with("rustc "), "{}", json["tool"]);
+}
+
 #[test]
 fn what_makes_no_sense_has_a_sentence() {
     for (flags, sentence) in [
@@ -127,6 +193,9 @@ fn what_makes_no_sense_has_a_sentence() {
         ("--payload nowhere.bin", "--payload: nowhere.bin: "),
         ("--binary perhaps", "`perhaps` is neither on nor off"),
         ("--verify closely", "possible values: payload, seq, none"),
+        ("--sigfigs 6", "6 is not in 1..=5"),
+        ("--server-metrics ftp://h/", "--server-metrics"),
+        ("--server-metrics ws://h/", "--server-metrics: metrics are at a URL of http or https"),
         ("--sample-conns 0", "nothing would be timed"),
         ("--rcvbuf 0", "a buffer has 1 byte to 1 GiB"),
         ("--pin zero", "expected cores such as 0,2-5"),

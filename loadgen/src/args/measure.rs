@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
+use corecast::client::Url;
 
+use crate::latency::{DIGITS, DIGITS_MAX};
 use crate::payload::Verify;
 use crate::sampling::Sampling;
 use crate::slo::Objective;
@@ -20,6 +22,16 @@ pub struct ServerArgs {
     #[arg(long, value_name = "PID", conflicts_with = "plain")]
     #[arg(requires = "url")]
     pub server_pid: Option<u32>,
+
+    /// Ask this page of the server's metrics (http or https, in Prometheus' text) at the end of the
+    /// hold how many connections it counts, and tell both numbers
+    #[arg(long, value_name = "URL")]
+    pub server_metrics: Option<Url>,
+
+    /// The gauge there that counts connections; several samples of it are added up
+    #[arg(long, value_name = "NAME", default_value = "corecast_connections")]
+    #[arg(requires = "server_metrics")]
+    pub expect_conns_gauge: String,
 }
 
 /// What is told of it.
@@ -40,6 +52,12 @@ pub struct MeasureArgs {
     /// publications had their recipients is always told of all
     #[arg(long, value_name = "all|N", default_value = "all")]
     pub sample_conns: Sampling,
+
+    /// The significant digits that are kept of each time, from 1 to 5; each one more takes ten
+    /// times the memory
+    #[arg(long, value_name = "DIGITS", default_value_t = DIGITS)]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=i64::from(DIGITS_MAX)))]
+    pub sigfigs: u8,
 
     /// How long each row of the series is
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_tick)]

@@ -26,6 +26,12 @@ pub struct OutputArgs {
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
 
+    /// Write the distributions of every tick to this file, as a histogram log (.hlog) that the
+    /// tools of HdrHistogram read; each interval has the name as its tag that it has in the result
+    #[allow(clippy::doc_markdown)] // the help of a command line has no backticks
+    #[arg(long, value_name = "FILE")]
+    pub hdr: Option<PathBuf>,
+
     /// No screen while it runs and no report after it: the exit code and --json tell
     #[arg(long)]
     pub quiet: bool,

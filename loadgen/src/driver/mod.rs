@@ -12,6 +12,7 @@
 pub mod board;
 pub mod connection;
 mod departed;
+pub mod flight;
 pub mod link;
 mod orders;
 pub mod scene;
@@ -144,7 +145,7 @@ impl<S: Socket> Driver<S> {
             missing: 0,
             has_left: false,
             desk: Desk::new(part.setting.greeting.mask),
-            tally: Tally::default(),
+            tally: Tally::keeping(part.plan.digits),
             now,
             pulse_due: now + PULSE,
             report_due: now,

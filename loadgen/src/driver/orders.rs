@@ -89,10 +89,11 @@ impl<S: Socket> Driver<S> {
 
     fn report(&mut self, now: Instant) {
         self.report_due = now + REPORT_INTERVAL;
+        self.tally.traffic.flight_ns += self.desk.flight.take();
         let report = Report {
             driver: self.part.number,
             stage: self.stage,
-            tally: mem::take(&mut self.tally),
+            tally: mem::replace(&mut self.tally, Tally::keeping(self.part.plan.digits)),
             open: self.open,
             pending: self.connections.len() as u64 - self.open,
             missing: self.missing,
@@ -122,6 +123,7 @@ impl<S: Socket> Driver<S> {
     /// Lets every open connection take part in the talk of a trial.
     fn listen(&mut self) {
         self.stage = Stage::Warmup;
+        self.desk.flight.clear();
         (self.pings_sent, self.pongs_heard, self.pings_excused) = (0, 0, 0);
         for key in self.connections.keys() {
             if let Some(connection) = self.connections.get_mut(key).filter(|it| it.is_open()) {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use corecast::tls;
 
 use super::board::Board;
+use super::flight::Flight;
 use crate::client::{Greeting, Mask, Pen};
 use crate::payload::Verify;
 use crate::stamp::Press;
@@ -59,12 +60,19 @@ pub struct Desk {
     pub payload: Vec<u8>,
     /// What is written with.
     pub pen: Pen,
+    /// Echoes that have not come back.
+    pub flight: Flight,
 }
 
 impl Desk {
     /// An empty desk.
     pub fn new(mask: Mask) -> Self {
-        Self { scratch: vec![0; SCRATCH_LEN].into(), payload: Vec::new(), pen: Pen::new(mask) }
+        Self {
+            scratch: vec![0; SCRATCH_LEN].into(),
+            payload: Vec::new(),
+            pen: Pen::new(mask),
+            flight: Flight::default(),
+        }
     }
 }
 

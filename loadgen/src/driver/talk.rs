@@ -121,8 +121,12 @@ impl Talk {
             return;
         }
         traffic.slip.record(now.saturating_duration_since(intended));
-        if let Kind::Broadcast { part, .. } = self.kind {
-            traffic.spreads.published(self.id, seq, board.listening(part));
+        match self.kind {
+            Kind::Echo if self.is_timed => scene.desk.flight.enter(scene.setting.ns(now)),
+            Kind::Echo => {}
+            Kind::Broadcast { part, .. } => {
+                traffic.spreads.published(self.id, seq, board.listening(part));
+            }
         }
     }
 
@@ -151,6 +155,7 @@ impl Talk {
         timing.corrected.record(corrected);
         timing.uncorrected.record(setting.since(stamp.sent_ns, now));
         if is_echo {
+            scene.desk.flight.leave(setting.ns(now));
             timing.closed_loop.record(setting.since(stamp.sent_ns.max(free_ns), now));
         }
     }

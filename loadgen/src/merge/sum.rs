@@ -92,6 +92,7 @@ fn server(documents: &[&Document]) -> ServerSheet {
         } else {
             ServerSheet {
                 machine: common.machine.filter(|it| Some(it) == other.machine.as_ref()),
+                counted: common.counted.filter(|it| Some(it) == other.counted.as_ref()),
                 tls: TlsSheet::together(&common.tls.iter().chain(&other.tls).collect::<Vec<_>>()),
                 build: common.build.filter(|it| Some(it) == other.build.as_ref()),
                 workers: common.workers.filter(|it| Some(*it) == other.workers),
@@ -250,6 +251,7 @@ fn validity(documents: &[&Document], latency: &BTreeMap<String, Option<Distribut
         ramp_lag_p99_ns: all.iter().filter_map(|it| it.ramp_lag_p99_ns).max(),
         cpu_percent_max: all.iter().map(|it| it.cpu_percent_max).max().unwrap_or(0),
         steal_permille: all.iter().filter_map(|it| it.steal_permille).max(),
+        in_flight_milli: None,
     }
 }
 

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use super::Findings;
 use crate::accounting::Closure;
 use crate::cast::Part;
+use crate::gauge::Reading;
 use crate::latency::Latency;
 use crate::ramp::Pace;
 use crate::result::{
-    Attempts, Delivery, Distribution, Document, Ending, Heartbeats, Origin, PartSheet, Phase,
-    PlanSheet, SCHEMA, ScenarioSheet, ServerSheet, SlowReaders, Spread, StormSheet, TlsSheet, Tool,
+    Attempts, CountSheet, Delivery, Distribution, Document, Ending, Heartbeats, Origin, PartSheet,
+    Phase, PlanSheet, SCHEMA, ScenarioSheet, ServerSheet, SlowReaders, Spread, StormSheet,
+    TlsSheet, Tool,
 };
 use crate::units;
 use crate::verdict::Outcome;
@@ -19,7 +21,7 @@ pub fn document(findings: &Findings<'_>) -> Document {
     let verdict = findings.verdict;
     Document {
         schema: SCHEMA.to_owned(),
-        tool: Tool { version: env!("CARGO_PKG_VERSION").to_owned() },
+        tool: tool(),
         seed: format!("{:x}", findings.plan.seed),
         argv: std::env::args().collect(),
         started: units::rfc3339(findings.started),
@@ -44,14 +46,34 @@ pub fn document(findings: &Findings<'_>) -> Document {
     }
 }
 
+fn tool() -> Tool {
+    Tool {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        git: option_env!("LOADGEN_GIT").map(str::to_owned),
+        rustc: option_env!("LOADGEN_RUSTC").map(str::to_owned),
+        // There are none to choose.
+        features: Vec::new(),
+    }
+}
+
 fn server(findings: &Findings<'_>) -> ServerSheet {
     let is_brought = findings.server_workers.is_some();
     ServerSheet {
         machine: findings.verdict.validity.co_located.then(|| findings.machine.clone()),
         build: is_brought.then(|| format!("corecast {}", env!("CARGO_PKG_VERSION"))),
+        counted: findings.outcome.trial.reading.as_ref().map(counted),
         tls: TlsSheet::of(&findings.agreements()),
         workers: findings.server_workers.map(|workers| workers as u64),
         cores: findings.server_cores.map(|cores| cores as u64),
+    }
+}
+
+fn counted(reading: &Reading) -> CountSheet {
+    CountSheet {
+        gauge: reading.gauge.clone(),
+        server: reading.server.as_ref().ok().copied(),
+        ours: reading.ours,
+        agrees: reading.agrees(),
     }
 }
 

@@ -21,6 +21,7 @@ pub fn page(findings: &Findings<'_>) -> String {
     lines.push(attempts(findings));
     lines.push(closes(findings));
     lines.extend(secured(findings));
+    lines.extend(counted(findings));
     lines.extend(returns(findings));
     lines.extend(storm(findings));
     lines.extend(slow(findings));
@@ -100,6 +101,15 @@ fn closes(findings: &Findings<'_>) -> String {
         classes.map(|(class, n)| format!("{} {}", class.name(), units::count(*n))).collect();
     let text = if classes.is_empty() { "none".to_owned() } else { classes.join(", ") };
     titled("Closed", &text)
+}
+
+/// How many connections both sides counted, if the server was asked.
+fn counted(findings: &Findings<'_>) -> Option<String> {
+    let reading = findings.outcome.trial.reading.as_ref()?;
+    let server = reading.server.as_ref().map_or("unknown".to_owned(), |it| units::count(*it));
+    let text =
+        format!("the server {server} ({}), we {}", reading.gauge, units::count(reading.ours));
+    Some(titled("Counted", &text))
 }
 
 /// What handshakes of TLS agreed on, if there were any.

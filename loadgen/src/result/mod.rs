@@ -31,8 +31,8 @@ pub use self::habits::{SlowReaders, StormSheet};
 pub use self::models::{Linear, Models, Planning, Usl};
 pub use self::secured::TlsSheet;
 pub use self::sheets::{
-    Attempts, Delivery, Ending, Heartbeats, MergedRun, PartSheet, Phase, PlanSheet, ScenarioSheet,
-    ServerSheet, Spread, Tool,
+    Attempts, CountSheet, Delivery, Ending, Heartbeats, MergedRun, PartSheet, Phase, PlanSheet,
+    ScenarioSheet, ServerSheet, Spread, Tool,
 };
 use crate::charge::Charges;
 use crate::host::Machine;

@@ -12,6 +12,16 @@ use crate::host::Machine;
 pub struct Tool {
     /// Its version.
     pub version: String,
+    /// The commit it was built from, with `-dirty` if there was more; unknown of a build without
+    /// its repository, or for debugging.
+    #[serde(default)]
+    pub git: Option<String>,
+    /// The compiler that built it.
+    #[serde(default)]
+    pub rustc: Option<String>,
+    /// What was chosen when it was built.
+    #[serde(default)]
+    pub features: Vec<String>,
 }
 
 /// What is known of the server.
@@ -23,6 +33,9 @@ pub struct ServerSheet {
     /// What it is: known of the one brought along.
     #[serde(default)]
     pub build: Option<String>,
+    /// How many connections it counted itself at the end of the hold, if it was asked.
+    #[serde(default)]
+    pub counted: Option<CountSheet>,
     /// What handshakes of TLS agreed on; unknown if there were none.
     #[serde(default)]
     pub tls: Option<TlsSheet>,
@@ -32,6 +45,19 @@ pub struct ServerSheet {
     /// On how many cores they stayed: the same.
     #[serde(default)]
     pub cores: Option<u64>,
+}
+
+/// A number that both sides counted.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct CountSheet {
+    /// What the server calls it.
+    pub gauge: String,
+    /// What the server counted; unknown if it did not tell.
+    pub server: Option<u64>,
+    /// What we counted.
+    pub ours: u64,
+    /// Whether that is the same.
+    pub agrees: bool,
 }
 
 /// What was to be done, and when it was.

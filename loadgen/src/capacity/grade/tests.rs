@@ -44,6 +44,7 @@ fn good() -> Made {
     (traffic.pings_sent, traffic.pongs_heard) = (CONNS, CONNS);
     (0..CONNS).for_each(|_| traffic.ping.corrected.record_ns(1_000_000));
     let validity = Validity {
+        in_flight_milli: None,
         valid: true,
         co_located: true,
         reasons: Vec::new(),
