@@ -79,7 +79,8 @@ impl Course {
         let verification = verify_hold + storm + trial + 2 * settle + RAMP;
         let end = args.time_limit.or(args.quick.then(|| Duration::from_secs(14 * 60)));
         let budget = end.map(|end| Budget {
-            end,
+            // What begins then has ended when it must.
+            end: end.saturating_sub(verification).max(end / 2),
             verify_from: end.saturating_sub(verification * verify_trials).max(end / 3),
         });
         let rules = Rules {
@@ -186,7 +187,7 @@ mod tests {
     fn a_quick_search_ends_in_time() {
         let course = course("--quick").unwrap();
         let budget = course.rules.budget.unwrap();
-        assert_eq!((budget.end.as_secs(), course.rules.verify_trials), (840, 2));
+        assert_eq!((budget.end.as_secs(), course.rules.verify_trials), (683, 2));
         assert!(budget.verify_from < budget.end && !course.rules.verifies_neighbours);
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::grade::{Grade, Made, Shortfall};
 use super::search::{Mark, Order};
 use crate::accounting::Accounting;
+use crate::cost::Sample;
 use crate::fleet::Ledger;
 use crate::ports::Sources;
 use crate::result::CapacityStep;
@@ -118,13 +119,18 @@ impl Log {
         kept.or_else(|| self.last.take()).or_else(|| Some(self.kept.pop_last()?.1))
     }
 
+    /// What was used before the first connection of all, once the first fleet is gone.
+    pub fn before(&self) -> Option<&Sample> {
+        self.ledger.as_ref().map(|ledger| &ledger.before)
+    }
+
     /// What is left of all fleets. They are not added to any more.
     pub fn take_ledger(&mut self) -> Ledger {
         self.ledger.take().unwrap_or_else(|| Ledger {
             accounting: Accounting::default(),
             is_balanced: true,
             pending: 0,
-            before: crate::cost::Sample::default(),
+            before: Sample::default(),
             series: Series::default(),
             halt: None,
         })

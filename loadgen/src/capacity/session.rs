@@ -22,6 +22,7 @@ use super::search::{Mark, Order, Phase, Search};
 use crate::accounting::Accounting;
 use crate::charge::Charges;
 use crate::check;
+use crate::cost::Sample;
 use crate::driver::link::Variation;
 use crate::fleet::{Fleet, Glance, Halt, Span, Stand};
 use crate::plan::Plan;
@@ -123,7 +124,7 @@ impl Session<'_> {
         let mut next = Some(first);
         while let Some(order) = next {
             current.set(order);
-            let made = self.make(&mut site, &mut fleet, order);
+            let made = self.make(&mut site, &mut fleet, order, log.before());
             if fleet.halt().is_some() {
                 break;
             }
@@ -147,7 +148,13 @@ impl Session<'_> {
     }
 
     /// Makes one trial.
-    fn make(&self, site: &mut Site, fleet: &mut Fleet<'_>, order: Order) -> Made {
+    fn make(
+        &self,
+        site: &mut Site,
+        fleet: &mut Fleet<'_>,
+        order: Order,
+        first: Option<&Sample>,
+    ) -> Made {
         let (course, settle) = (self.course, self.course.settle);
         let from = self.elapsed();
         let swapped = facts::swapped_pages();
@@ -160,7 +167,8 @@ impl Session<'_> {
         let settled = fleet.rest(settle);
         let trial = fleet.trial_with(order.hold, course.variation(order.n));
         let is_here = self.gate.is_co_located;
-        let charges = Charges::new(fleet.before(), &resized, &trial, is_here);
+        let before = before(fleet.before(), first, site);
+        let charges = Charges::new(&before, &resized, &trial, is_here);
         let validity = Validity::new(&self.plan, &resized, &trial, &self.gate);
         let span = Span { from, to: self.elapsed() };
         let mut facts = Facts::gather(fleet.series(), &trial, span, is_here, swapped);
@@ -205,7 +213,8 @@ impl Session<'_> {
         let struck = fleet.trial_with(hold, variation);
         let back = fleet.open();
         let order = Order { phase: Phase::Bracket, hold: self.course.rules.trial, ..order };
-        let after = self.make(site, fleet, Order { via: None, is_repeated: true, ..order });
+        let order = Order { via: None, is_repeated: true, ..order };
+        let after = self.make(site, fleet, order, None);
         let lost = struck.tally.accounting.unexpected_closures();
         let after = self.standard.grade(&after, fleet.series()).shortfalls;
         Storm { before, back, lost, after }
@@ -278,6 +287,19 @@ impl Site {
             }),
         }
     }
+}
+
+/// What was used before any connection: by a new server now, and by all else before the `first` of
+/// all, since the kernel and we give back late what many connections took.
+fn before(now: &Sample, first: Option<&Sample>, site: &Site) -> Sample {
+    let mut before = now.clone();
+    if let Some(first) = first {
+        (before.kernel, before.generator) = (first.kernel, first.generator);
+        if site.subject.embedded.is_none() {
+            before.server = first.server;
+        }
+    }
+    before
 }
 
 /// Whether some did not open, or did not stay.
