@@ -189,7 +189,8 @@ fn what_never_fails_is_said_to_lie_above() {
             60,
         ),
         (
-            "--axis rate --conns 20 --start 400 --max 900 --slo echo.p50<=1m --recovery 0s",
+            "--axis rate --conns 20 --start 400 --max 900 --arrivals constant --slo echo.p50<=1m \
+             --recovery 0s",
             "messages a second",
             900,
         ),
