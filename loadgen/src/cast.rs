@@ -51,6 +51,8 @@ pub struct Part {
 /// All parts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cast {
+    /// The number that our first connection has among all of the run.
+    first: u32,
     name: String,
     parts: Vec<Part>,
     /// For each place of the pattern: the part, and how many places before have the same.
@@ -64,6 +66,8 @@ pub struct Cast {
 /// A connection's part, and its place in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
+    /// Its number among all connections of the run, also those of other machines.
+    pub number: u32,
     /// The part.
     pub part: &'a Part,
     /// Which part it is.
@@ -156,7 +160,7 @@ impl Cast {
             (index, place)
         };
         let pattern = indices.into_iter().map(deal).collect();
-        Ok(Self { name: name.to_owned(), parts, pattern, places, publishers })
+        Ok(Self { first: 0, name: name.to_owned(), parts, pattern, places, publishers })
     }
 
     /// The name of the scenario.
@@ -169,8 +173,14 @@ impl Cast {
         &self.parts
     }
 
+    /// The same cast for connections that are the ones from `first` on of a larger run.
+    pub fn numbered_from(self, first: u32) -> Self {
+        Self { first, ..self }
+    }
+
     /// What connection `number` does.
     pub fn place(&self, number: u32) -> Place<'_> {
+        let number = number.saturating_add(self.first);
         let len = u32::try_from(self.pattern.len()).unwrap_or(u32::MAX);
         let in_pattern = self.pattern.get((number % len) as usize);
         let (index, before) = in_pattern.copied().expect("a remainder is within the pattern");
@@ -182,7 +192,14 @@ impl Cast {
         let rank = number / len * places + before;
         let publishes = part.role.publishers().is_some_and(|publishers| rank < publishers);
         let reads = part.slow.filter(|slow| !publishes && slow.takes(rank));
-        Place { part, index, rank, publishers_before: self.publishers_of(index).start, reads }
+        Place {
+            number,
+            part,
+            index,
+            rank,
+            publishers_before: self.publishers_of(index).start,
+            reads,
+        }
     }
 
     /// Whether nobody sends anything.

@@ -16,6 +16,7 @@
 //! ones do nothing ([`Fleet::halt`]); what was counted until then stands. Whatever happens,
 //! [`Fleet::dismiss`] has every driver quit and waits for it.
 
+mod accord;
 mod station;
 
 use std::io;
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+pub use self::accord::Accord;
 use self::station::Station;
 use crate::accounting::Accounting;
 use crate::books::Books;
@@ -199,6 +201,7 @@ pub struct Fleet<'a> {
     halt: Option<Halt>,
     wish: Arc<AtomicU32>,
     show: &'a mut dyn FnMut(&Glance<'_>),
+    accord: Option<Box<dyn Accord>>,
 }
 
 impl<'a> Fleet<'a> {
@@ -227,6 +230,7 @@ impl<'a> Fleet<'a> {
             halt: None,
             wish: Arc::default(),
             show,
+            accord: None,
         })
     }
 
@@ -343,7 +347,7 @@ impl<'a> Fleet<'a> {
         // Nobody speaks before all listen, or a publication could come too early to be noted.
         let listening = self.tell(&Deed::Listen);
         self.attend(None, |books| books.done() >= listening)?;
-        let from = self.stand.setting.now() + LEAD;
+        let from = self.speak_from()?;
         let timed_from = from + self.stand.plan.warmup;
         let until = timed_from + hold;
         self.tell(&Deed::Speak { from, timed_from, until, variation });
@@ -392,10 +396,11 @@ impl<'a> Fleet<'a> {
     fn drain(&mut self, trial: &mut Trial) -> Result<(), Halt> {
         self.moment = Moment::Drain;
         trial.drain.from = self.now();
-        let patience = self.stand.setting.now() + self.stand.plan.drain;
-        let patience = self.end().map_or(patience, |end| end.min(patience));
         let hushed = self.tell(&Deed::Hush);
         let mut drained = self.attend(None, |books| books.done() >= hushed);
+        drained = drained.and_then(|()| self.learn_what_others_sent());
+        let patience = self.stand.setting.now() + self.stand.plan.drain;
+        let patience = self.end().map_or(patience, |end| end.min(patience));
         while drained.is_ok() {
             let answered = self.tell(&Deed::Inquire);
             drained = self.attend(None, |books| books.done() >= answered);
@@ -466,7 +471,11 @@ impl<'a> Fleet<'a> {
         let Self { stand, books, recorder, moment, .. } = self;
         let now = stand.setting.now();
         let (plan, series) = (&stand.plan, recorder.series());
-        (self.show)(&Glance { plan, books, series, moment: *moment, now });
+        let glance = Glance { plan, books, series, moment: *moment, now };
+        (self.show)(&glance);
+        if let Some(accord) = &mut self.accord {
+            accord.glance(&glance);
+        }
     }
 
     fn tell(&mut self, deed: &Deed) -> u32 {

@@ -46,6 +46,7 @@ mod plan;
 mod ports;
 mod proc;
 mod ramp;
+mod remote;
 mod report;
 mod result;
 mod run;
@@ -106,6 +107,7 @@ fn main() -> ExitCode {
         (Some(Command::Report(args)), _) => concluded(html::command::report(&args)),
         (Some(Command::Fit(args)), _) => concluded(fit::fit(&args)),
         (Some(Command::Selftest(args)), _) => concluded(selftest::selftest(&args)),
+        (Some(Command::Worker(args)), _) => concluded(remote::serve(&args)),
         (Some(Command::Completions(args)), _) => written(manual::completions(&args)),
         (Some(Command::Man(args)), _) => written(manual::man(&args)),
         (None, Some(args)) => run(&args),

@@ -22,6 +22,7 @@ use crate::host;
 use crate::payload::{Form, Payload, Verify};
 use crate::ports::{Source, Sources};
 use crate::ramp::{Pace, Shape, Tempo};
+use crate::remote::Shard;
 use crate::run;
 use crate::sampling::Sampling;
 use crate::schedule::Arrivals;
@@ -86,6 +87,8 @@ pub struct Plan {
     pub cores: Vec<Core>,
     /// What is drawn at random follows from this.
     pub seed: u64,
+    /// What marks messages follows from this: it is the same for all parts of a larger run.
+    pub run_seed: u64,
     /// How long a row of the series is.
     pub tick: Duration,
     /// How many digits are kept of each time.
@@ -166,9 +169,13 @@ impl Plan {
         })?;
         let (drivers, has_own_tables) = drivers(args, files.now)?;
         let seed = args.generator.seed.unwrap_or_else(draw_seed);
+        let alone = Shard { index: 0, first: 0, total: conns, seed };
+        let shard = args.remote.shard.unwrap_or(alone);
+        let cast = casting::cast(&args.scenario, shard.total, shard.seed)?;
         Ok(Self {
             conns,
-            cast: casting::cast(&args.scenario, conns, seed)?,
+            cast: cast.numbered_from(shard.first),
+            run_seed: shard.seed,
             source: args.network.source.clone(),
             habits: casting::habits(&args.scenario, &args.turnover),
             arrivals: args.scenario.arrivals,
@@ -263,7 +270,7 @@ impl Plan {
 
     /// The number that marks the messages of this run.
     pub fn run_id(&self) -> u32 {
-        let [a, b, c, d, ..] = Rng::new(self.seed).next_u64().to_le_bytes();
+        let [a, b, c, d, ..] = Rng::new(self.run_seed).next_u64().to_le_bytes();
         u32::from_le_bytes([a, b, c, d])
     }
 }

@@ -1,5 +1,7 @@
 //! One run from the command line to the exit code.
 
+mod replay;
+
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
@@ -20,23 +22,20 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
-use crate::args::{
-    Cli, GeneratorArgs, KeyShare, LimitArgs, OutputArgs, RunArgs, ServeArgs, TlsArgs, Version,
-    WebSocketArgs,
-};
+use crate::args::{KeyShare, LimitArgs, RunArgs, ServeArgs, TlsArgs, Version, WebSocketArgs};
 use crate::cast::Part;
 use crate::charge::Charges;
 use crate::check;
 use crate::client::Greeting;
 use crate::driver::board::Board;
 use crate::driver::scene::Setting;
-use crate::fleet::{Fleet, Glance, Stand, Trial};
+use crate::fleet::{Accord, Fleet, Glance, Stand, Trial};
 use crate::host::Machine;
 use crate::html;
 use crate::payload::PAYLOAD_LEN_MAX;
 use crate::plan::{Obstacle, Plan};
+use crate::remote;
 use crate::report::{Findings, file, text};
-use crate::result::Document;
 use crate::screen::{self, Controls, Screen};
 use crate::server::Embedded;
 use crate::sessions::Sessions;
@@ -85,9 +84,12 @@ impl fmt::Display for Refusal {
 /// What stood in the way of a run. A run that went badly is no error but a verdict.
 pub fn run(args: &RunArgs) -> Result<Exit, Refusal> {
     if let Some(path) = &args.replay {
-        return run(&replayed(path, args)?);
+        return run(&replay::replayed(path, args)?);
     }
     let interrupted = interruption().map_err(|error| Refusal::new(Exit::Preflight, error))?;
+    if !args.remote.workers.is_empty() {
+        return remote::coordinate(args, &interrupted);
+    }
     let files = fds::raise_limit().map_err(|error| Refusal::new(Exit::Preflight, error))?;
     conduct(args, &interrupted, files, |findings| report(args, findings))
 }
@@ -104,17 +106,33 @@ pub fn conduct(
     files: Limit,
     report: impl FnOnce(&Findings<'_>) -> io::Result<()>,
 ) -> Result<Exit, Refusal> {
+    conduct_among(args, interrupted, files, None, report)
+}
+
+/// The same as one of several that keep step by their `accord`, if there is one.
+///
+/// # Errors
+///
+/// Also that the others did not let it begin.
+pub fn conduct_among(
+    args: &RunArgs,
+    interrupted: &Arc<AtomicBool>,
+    files: Limit,
+    mut accord: Option<Box<dyn Accord>>,
+    report: impl FnOnce(&Findings<'_>) -> io::Result<()>,
+) -> Result<Exit, Refusal> {
     let plan = Plan::new(args, files, || u64::from_ne_bytes(Random::new().draw()))?;
     let subject = Subject::find(args, &plan)?;
     check::gate(args, &plan, &subject)?;
-    let started = started();
     let machine = Machine::here([files.before, files.now]);
     let sources = plan.sources(subject.address)?;
     let url = subject.target.url();
     let addresses = sources.as_ref().map(|sources| sources.addresses().len());
     let plan = Arc::new(plan);
+    let setting = begin(args, &plan, &subject, &mut accord)?;
+    let started = started();
     let stand = Stand {
-        setting: Arc::new(setting(args, &plan, &subject)),
+        setting: Arc::new(setting),
         plan: Arc::clone(&plan),
         target: subject.address,
         sources,
@@ -125,7 +143,6 @@ pub fn conduct(
     if let Some(path) = &plan.journal {
         write(path, "").map_err(|error| Refusal::new(Exit::Usage, format!("--hdr: {error}")))?;
     }
-    fetch_tickets(&stand.setting, &subject, &plan)?;
     let gate = Gate {
         lag_max: args.generator.max_self_lag,
         cpu_percent_max: args.generator.max_self_cpu,
@@ -161,10 +178,27 @@ pub fn conduct(
         let taken = judged(&outcome, &mut |it| write(&path, &file::document(it).text()?));
         taken.map(|_| path.display().to_string()).map_err(|error| error.to_string())
     };
-    let outcome = measure(args, &stand, &url, &mut snapshot)?;
+    let outcome = measure(args, &stand, &url, &mut snapshot, accord)?;
     let mut report = Some(report);
     let told = judged(&outcome, &mut |it| report.take().map_or(Ok(()), |report| report(it)));
     told.map_err(|error| Refusal::new(Exit::Broken, error))
+}
+
+/// What the connections have in common, counting from now, or from when all that are of one
+/// `accord` begin.
+fn begin(
+    args: &RunArgs,
+    plan: &Plan,
+    subject: &Subject,
+    accord: &mut Option<Box<dyn Accord>>,
+) -> Result<Setting, Refusal> {
+    let mut setting = setting(args, plan, subject);
+    fetch_tickets(&setting, subject, plan)?;
+    if let Some(accord) = accord {
+        let epoch = accord.start().map_err(|error| Refusal::new(Exit::Interrupted, error))?;
+        setting.epoch = epoch;
+    }
+    Ok(setting)
 }
 
 /// Where the result in the midst of a run is written: beside the one of its end.
@@ -354,6 +388,7 @@ fn measure(
     stand: &Stand,
     url: &str,
     snapshot: &mut dyn FnMut(&Glance<'_>) -> Result<String, String>,
+    accord: Option<Box<dyn Accord>>,
 ) -> Result<Outcome, Refusal> {
     let failed = |error| Refusal::new(Exit::Inconsistent, format!("a driver failed: {error}"));
     let plan = Arc::clone(&stand.plan);
@@ -370,30 +405,15 @@ fn measure(
     let mut show = |glance: &Glance<'_>| screen.show(glance);
     let mut fleet = Fleet::launch(stand.clone(), &mut show).map_err(failed)?;
     fleet.heed(wish);
+    if let Some(accord) = accord {
+        fleet.keep_step(accord);
+    }
     let resized = fleet.resize(plan.conns);
     let hold = plan.hold_after(resized.span.to);
     let is_held = fleet.open() > 0 && fleet.halt().is_none() && !hold.is_zero();
     let trial = if is_held { fleet.trial(hold) } else { Trial::default() };
     let ledger = fleet.dismiss().map_err(failed)?;
     Ok(Outcome { resized, trial, ledger })
-}
-
-/// The arguments of the run that the file at `path` tells of, with its seed.
-///
-/// What is written and shown is not repeated but taken from `args`, so that the result of the first
-/// run stays.
-fn replayed(path: &Path, args: &RunArgs) -> Result<RunArgs, Refusal> {
-    let usage = |reason: String| Refusal::new(Exit::Usage, reason);
-    let document = Document::read(path).map_err(|error| usage(error.to_string()))?;
-    let again = Cli::run_of(&document.argv).map_err(usage)?;
-    let seed = u64::from_str_radix(&document.seed, 16).map_err(|error| usage(error.to_string()))?;
-    if again.replay.is_some() {
-        return Err(usage(format!("{} tells of a replay: name its original", path.display())));
-    }
-    let generator = GeneratorArgs { seed: Some(seed), ..again.generator };
-    let OutputArgs { json, html, quiet, no_tui, .. } = args.output.clone();
-    let output = OutputArgs { json, html, quiet, no_tui, ..again.output };
-    Ok(RunArgs { generator, output, ..again })
 }
 
 /// Writes what was asked for: the page, unless all shall be quiet, and the file.

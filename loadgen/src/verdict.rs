@@ -35,6 +35,22 @@ pub enum Exit {
     Inconsistent = 7,
 }
 
+impl Exit {
+    /// The exit with this code; one that there is not is a contradiction.
+    pub fn from_code(code: u8) -> Self {
+        let all = [
+            Self::Held,
+            Self::Broken,
+            Self::Usage,
+            Self::Preflight,
+            Self::Invalid,
+            Self::Unreachable,
+            Self::Interrupted,
+        ];
+        all.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Self::Inconsistent)
+    }
+}
+
 /// What was measured.
 #[derive(Debug)]
 pub struct Outcome {

@@ -8,6 +8,7 @@ use super::{
     GeneratorArgs, MeasureArgs, NetworkArgs, OpeningArgs, OutputArgs, RunArgs, ScenarioArgs,
     ServerArgs, TlsArgs, TurnoverArgs, WebSocketArgs,
 };
+use crate::remote::RemoteArgs;
 use crate::target::Target;
 use crate::turnover::Reconnect;
 
@@ -62,6 +63,7 @@ impl BenchArgs {
         let turnover =
             TurnoverArgs { storm: None, lifetime: None, reconnect: Reconnect::ExpJitter };
         RunArgs {
+            remote: RemoteArgs::default(),
             url: url.cloned(),
             conns,
             replay: None,

@@ -32,6 +32,7 @@ use crate::fit::FitArgs;
 use crate::html::command::ReportArgs;
 use crate::manual::{Completions, Man};
 use crate::merge::MergeArgs;
+use crate::remote::WorkerArgs;
 use crate::selftest::SelftestArgs;
 use crate::sweep::SweepArgs;
 
@@ -117,6 +118,8 @@ pub enum Command {
     Fit(FitArgs),
     /// Tells how fine clock and timers are here, and the largest rate that one driver keeps
     Selftest(SelftestArgs),
+    /// Makes parts of runs for coordinators (`run --workers`) that know a token
+    Worker(WorkerArgs),
     /// Serves as the subject of a measurement, until standard input ends
     #[command(hide = true)]
     Serve(ServeArgs),

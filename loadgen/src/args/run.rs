@@ -11,6 +11,7 @@ use super::{
     GeneratorArgs, MeasureArgs, NetworkArgs, OpeningArgs, OutputArgs, ScenarioArgs, ServerArgs,
     TlsArgs, TurnoverArgs, WebSocketArgs,
 };
+use crate::remote::RemoteArgs;
 use crate::target::Target;
 use crate::units::{parse_count, parse_duration};
 
@@ -89,6 +90,10 @@ pub struct RunArgs {
     /// What is told of it.
     #[command(flatten)]
     pub measure: MeasureArgs,
+
+    /// Which machines make it.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 
     /// Where it is told.
     #[command(flatten)]

@@ -9,6 +9,7 @@
 //! at or above what [`Board::sent`] said was written later, and whoever listened by then must get
 //! it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cast::Cast;
@@ -44,6 +45,19 @@ impl Board {
     /// How many publications `publisher` has sent.
     pub fn sent(&self, publisher: u32) -> u64 {
         self.sent.get(publisher as usize).map_or(0, |sent| sent.load(Ordering::SeqCst))
+    }
+
+    /// What every publisher here has sent that has sent anything.
+    pub fn all_sent(&self) -> BTreeMap<u32, u64> {
+        let sent = self.sent.iter().map(|sent| sent.load(Ordering::SeqCst));
+        (0..).zip(sent).filter(|(_, sent)| *sent > 0).collect()
+    }
+
+    /// Notes that `publisher` has sent so many on another machine, and will send no more.
+    pub fn learn(&self, publisher: u32, count: u64) {
+        if let Some(sent) = self.sent.get(publisher as usize) {
+            sent.fetch_max(count, Ordering::SeqCst);
+        }
     }
 
     /// Somebody listens to part `part` from now on.

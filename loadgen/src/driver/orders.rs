@@ -270,7 +270,8 @@ fn enter_trial<S: Socket>(part: &Part, connection: &mut Connection<S>, tally: &m
     let Part { plan, setting, .. } = part;
     let number = connection.number();
     let is_timed = plan.sampling.takes(number, plan.conns);
-    let talk = Talk::new(number, &plan.cast.place(number), setting, is_timed);
+    let place = plan.cast.place(number);
+    let talk = Talk::new(place.number, &place, setting, is_timed);
     if let Some(part) = talk.as_ref().and_then(Talk::audience) {
         setting.board.joined(part);
     }

@@ -9,6 +9,7 @@ use crate::audit::{Audit, Order, Sequence};
 use crate::cast::{Place, Role};
 use crate::payload::Verify;
 use crate::slow::{Slow, Valve};
+use crate::spread::Spreads;
 use crate::stamp::{Reading, Stamp};
 
 /// One connection's part in the talk of a trial.
@@ -146,6 +147,7 @@ impl Talk {
         let corrected = setting.since(stamp.intended_ns, now);
         if self.kind != Kind::Echo {
             traffic.spreads.reached(stamp.connection, stamp.seq, corrected);
+            self.stand_in_for(&stamp, &setting.board, &mut traffic.spreads);
         }
         if !self.is_timed {
             return;
@@ -157,6 +159,16 @@ impl Talk {
         if is_echo {
             scene.desk.flight.leave(setting.ns(now));
             timing.closed_loop.record(setting.since(stamp.sent_ns.max(free_ns), now));
+        }
+    }
+
+    /// Says how many listen here to a publication whose publisher is on another machine: ours has
+    /// told the board of it before we could have it.
+    fn stand_in_for(&self, stamp: &Stamp, board: &Board, spreads: &mut Spreads) {
+        if let Kind::Broadcast { part, .. } = self.kind
+            && board.sent(stamp.connection) == 0
+        {
+            spreads.published(stamp.connection, stamp.seq, board.listening(part));
         }
     }
 

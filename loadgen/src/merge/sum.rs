@@ -69,6 +69,7 @@ pub fn runs(document: &Document) -> Vec<MergedRun> {
         valid: document.validity.valid,
         exit: document.verdict.exit,
         labels: document.labels.clone(),
+        worker: None,
     }]
 }
 

@@ -32,7 +32,7 @@ pub use self::models::{Linear, Models, Planning, Usl};
 pub use self::secured::TlsSheet;
 pub use self::sheets::{
     Attempts, CountSheet, Delivery, Ending, Heartbeats, MergedRun, PartSheet, Phase, PlanSheet,
-    ScenarioSheet, ServerSheet, Spread, Tool,
+    ScenarioSheet, ServerSheet, Spread, Tool, WorkerSheet,
 };
 use crate::charge::Charges;
 use crate::host::Machine;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secured::TlsSheet;
 use crate::host::Machine;
+use crate::remote::Offset;
 
 /// The program that wrote a file.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -250,4 +251,22 @@ pub struct MergedRun {
     /// What it was called.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Which worker made it, if one did.
+    #[serde(default)]
+    pub worker: Option<WorkerSheet>,
+}
+
+/// A worker that made a part of a run.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct WorkerSheet {
+    /// Where it listened.
+    pub name: String,
+    /// How far its clock is ahead of the coordinator's, and how far that may be off: deliveries
+    /// from publishers of other workers are known only to the sum of both errors.
+    pub clock: Offset,
+    /// How publications spread among its own connections: until its last recipient had each, at the
+    /// median and the 99th percentile.
+    pub last_recipient_ns: Option<[u64; 2]>,
+    /// Why what it found is missing, if it is.
+    pub lost: Option<String>,
 }
