@@ -299,20 +299,6 @@ fn a_stream_may_be_quiet_for_so_long_and_no_longer() {
 }
 
 #[test]
-fn a_stream_that_spoke_while_the_core_was_stopped_stays() {
-    let limits = Limits::default();
-    let mut bench = Bench::new(limits);
-    let mut client = bench.connect(1_000);
-    client.pipe.write_all(b"still here").unwrap();
-    // The system has not told of it yet.
-    bench.pass(limits.stream_idle_ms_max + 200);
-    bench.turn();
-    assert_eq!(client.pipe.drain(), b"still here");
-    bench.pass(limits.stream_idle_ms_max - 200);
-    assert!(!client.pipe.is_ended());
-}
-
-#[test]
 fn a_service_ends_streams_and_refuses_them() {
     let mut bench = Bench::new(Limits::default());
     let mut client = bench.connect(1_000);

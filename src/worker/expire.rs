@@ -23,9 +23,6 @@ enum Due {
     Later(Tick),
     /// It is quiet: give back what it takes to speak often. Nothing else before this tick.
     Rest(Tick),
-    /// Read once more before anything is made of its silence: a core that was stopped for long may
-    /// not have been told of what came meanwhile.
-    Doubt,
     /// Ask whether it is still there.
     Ping,
     /// It has had its time.
@@ -82,14 +79,6 @@ impl<S: Stream, V: Service> Worker<S, V> {
             Due::End(reason) => {
                 self.give_up(key, reason);
                 true
-            }
-            Due::Doubt => {
-                if let Some(connection) = self.world.connections.get_mut(key) {
-                    connection.pings += 1;
-                }
-                self.resume(key);
-                self.world.look_by(key, tick.after(1));
-                false
             }
             Due::Ping => {
                 if let Some(connection) = self.world.connections.get_mut(key) {
@@ -344,8 +333,7 @@ fn stream_due<T>(connection: &Connection<T>, now: Tick, limits: &Limits) -> Due 
         return Due::Later(sooner(quiet));
     }
     if idle <= now && !is_unheard(connection) {
-        let is_sure = connection.pings > 0;
-        return if is_sure { Due::End(CloseReason::Silent) } else { Due::Doubt };
+        return Due::End(CloseReason::Silent);
     }
     let next = if idle > now { idle } else { now.after_ms(limits.heartbeat_ms) };
     Due::Rest(sooner(next))

@@ -16,8 +16,9 @@ pub(super) struct Link<S> {
 /// What reading gave.
 #[derive(Debug)]
 pub(super) enum Received {
-    /// This many bytes are at the front of the scratch; `all` if nothing more waits.
-    Bytes { len: usize, all: bool },
+    /// `len` bytes are at the front of the scratch, the last `fresh` of which have just been read
+    /// (those before them had been kept); `all` if nothing more waits.
+    Bytes { len: usize, fresh: usize, all: bool },
     /// Nothing now.
     Nothing,
     /// The peer has ended its writing.
@@ -41,11 +42,11 @@ impl<S: Stream> Link<S> {
         loop {
             return match self.stream.read(free) {
                 Ok(0) => Received::End,
-                Ok(len) => Received::Bytes { len: kept + len, all: len < free_len },
+                Ok(fresh) => Received::Bytes { len: kept + fresh, fresh, all: fresh < free_len },
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 // What was kept has been taken out, so it has to go through TLS once more.
                 Err(error) if error.kind() == ErrorKind::WouldBlock && kept > 0 => {
-                    Received::Bytes { len: kept, all: true }
+                    Received::Bytes { len: kept, fresh: 0, all: true }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Received::Nothing,
                 Err(_) => Received::Broken,

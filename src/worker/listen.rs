@@ -134,9 +134,9 @@ impl<S: Stream, V: Service> Worker<S, V> {
             let len_max = if self.world.meters.is_over(key) { SIP_BYTES } else { scratch.len() };
             let Some(link) = self.link(key) else { return };
             match link.receive(scratch, len_max) {
-                Received::Bytes { len, all } => {
+                Received::Bytes { len, fresh, all } => {
                     let Some(bytes) = scratch.get_mut(..len) else { return };
-                    let ended = self.heard(key, len);
+                    let ended = self.heard(key, fresh);
                     if !self.open(key, bytes) {
                         return;
                     }
@@ -153,15 +153,18 @@ impl<S: Stream, V: Service> Worker<S, V> {
         self.resume(key);
     }
 
-    /// Notes that a peer lives. Returns whether it has ended its writing.
+    /// Notes that `len` bytes have come, and so that the peer lives. Returns whether it has ended
+    /// its writing.
     fn heard(&mut self, key: Key, len: usize) -> bool {
-        self.world.metrics.mine().bytes_in_total.add(len as u64);
         let Some(connection) = self.world.connections.get_mut(key) else { return false };
-        connection.heard = self.world.tick;
-        connection.pings = 0;
-        if connection.session.is_established() {
-            let (pace, now) = (&self.world.limits.pace, self.world.now);
-            self.world.meters.charge(key, (0, len as u64), pace, now);
+        if len > 0 {
+            connection.heard = self.world.tick;
+            connection.pings = 0;
+            self.world.metrics.mine().bytes_in_total.add(len as u64);
+            if connection.session.is_established() {
+                let (pace, now) = (&self.world.limits.pace, self.world.now);
+                self.world.meters.charge(key, (0, len as u64), pace, now);
+            }
         }
         connection.marks.has(Marks::ENDED)
     }

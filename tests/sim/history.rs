@@ -172,7 +172,7 @@ impl History {
             if !all && self.rng.one_of(1, 4) {
                 continue;
             }
-            wire.take_edges();
+            wire.tell(self.now);
             self.cores[core].ready(wire.key, readiness, self.now);
             told += 1;
         }

@@ -173,8 +173,10 @@ impl History {
             if client.is_open() {
                 client.stream(9);
             }
-            if let Some(wire) = &client.wire {
+            if let Some(wire) = &mut client.wire {
                 wire.pipe.set_capacity(self.plan.capacity.max(1_000));
+                // What is left behind now is left behind for good.
+                wire.tell_rest();
                 wire.pipe.set_chunk(usize::MAX);
             }
         }

@@ -22,6 +22,8 @@ pub struct Wire {
     edges: Readiness,
     /// When bytes last arrived.
     pub delivered_at: Instant,
+    /// When the worker was last told that there is something to read. It may be stopped meanwhile.
+    told_at: Instant,
     /// The longest for which none did, before that.
     silence_max: Duration,
     delivered: u64,
@@ -46,6 +48,7 @@ impl Wire {
             finished: false,
             edges: Readiness::default(),
             delivered_at: now,
+            told_at: now,
             silence_max: Duration::ZERO,
             delivered: 0,
             ends: VecDeque::new(),
@@ -73,9 +76,9 @@ impl Wire {
         self.finishing = true;
     }
 
-    /// The longest for which nothing has ever arrived.
+    /// The longest for which the worker has ever been told of nothing.
     pub fn silence_before(&self, now: Instant) -> Duration {
-        self.silence_max.max(now - self.delivered_at)
+        self.silence_max.max(now - self.told_at)
     }
 
     /// Whether something of the client is on its way.
@@ -96,7 +99,6 @@ impl Wire {
         self.in_flight.drain(..arrived);
         self.delivered += arrived as u64;
         if arrived > 0 {
-            self.silence_max = self.silence_before(now);
             self.delivered_at = now;
             self.note(Readiness::READABLE);
         }
@@ -134,6 +136,14 @@ impl Wire {
     /// Adds to what the worker is to be told.
     pub fn note(&mut self, readiness: Readiness) {
         self.edges = self.edges | readiness;
+    }
+
+    /// Takes note that the worker is told of what it is to be told.
+    pub fn tell(&mut self, now: Instant) {
+        if self.take_edges().is_readable() {
+            self.silence_max = self.silence_before(now);
+            self.told_at = now;
+        }
     }
 
     /// What the worker is to be told, which is as good as told.
