@@ -50,9 +50,8 @@ pub struct ScenarioArgs {
     #[arg(long, value_name = "RATE", default_value = "10/s")]
     pub publish_rate: Rate,
 
-    /// broadcast: topics that the subscribers share out by weight, as a file of TOML with tables
-    /// [[topic]] that have name, weight and perhaps publishers
-    #[allow(clippy::doc_markdown)] // the help of a command line has no backticks
+    /// broadcast: topics that the subscribers share out by weight, as a file of TOML whose tables
+    /// of the name topic have name, weight and perhaps publishers
     #[arg(long, value_name = "FILE.toml")]
     pub subs: Option<PathBuf>,
 

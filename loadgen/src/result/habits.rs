@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Those that read slowly: none of what they got, or did not, is in [`Delivery`].
+/// Those that read slowly: none of what they got, or did not, is in the delivery.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct SlowReaders {
     /// How many there were.
