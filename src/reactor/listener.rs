@@ -25,12 +25,6 @@ use std::time::{Duration, Instant};
 /// How many callers the system may queue; it cuts the number to its own limit.
 const BACKLOG: i32 = 16 * 1024;
 
-/// So many bytes may wait in the system for a peer that does not read, beside those that are on
-/// their way (`TCP_NOTSENT_LOWAT`): enough for any burst, where the system alone would take 4 MiB
-/// for each. What is behind them waits in the outbox, whose bound then tells that it does.
-#[cfg(target_os = "linux")]
-const UNSENT_BYTES_MAX: u32 = 128 * 1024;
-
 /// How long a listener rests after an error that the next try would only repeat.
 const REST: Duration = Duration::from_millis(100);
 
@@ -118,22 +112,8 @@ impl Seat {
 /// Sets what accepted streams inherit, which saves a call for each of them, and listens.
 fn begin_listening(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
-    bound_unsent(socket)?;
     socket.set_nonblocking(true)?;
     socket.listen(BACKLOG)
-}
-
-/// Keeps the system from taking more for a peer than it can send soon.
-#[cfg(target_os = "linux")]
-fn bound_unsent(socket: &Socket) -> io::Result<()> {
-    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)
-}
-
-/// Other systems have no such thing, or none that streams inherit.
-#[cfg(not(target_os = "linux"))]
-#[allow(clippy::unnecessary_wraps)] // as where there is one
-fn bound_unsent(_: &Socket) -> io::Result<()> {
-    Ok(())
 }
 
 /// Lets the system drop what `listener` accepts from now on as soon as a peer has acknowledged
@@ -391,17 +371,6 @@ mod tests {
         let caller = Listener::new(socket).accept(&mut Spare::new().unwrap(), real_now());
         let Caller::Stream(stream, _) = caller else { panic!("nobody came in") };
         assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), Some(timeout));
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn the_system_takes_so_much_for_who_does_not_read_and_no_more() {
-        let socket = reserve(loopback()).unwrap().seat().unwrap().listen().unwrap();
-        let _peer = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
-        let caller = Listener::new(socket).accept(&mut Spare::new().unwrap(), real_now());
-        let Caller::Stream(stream, _) = caller else { panic!("nobody came in") };
-        let unsent = SockRef::from(&stream).tcp_notsent_lowat().unwrap();
-        assert_eq!(unsent, UNSENT_BYTES_MAX);
     }
 
     #[test]
