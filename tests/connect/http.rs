@@ -142,6 +142,9 @@ fn a_connection_that_has_ended_is_made_anew_and_only_what_may_be_repeated_is() {
     let serve = |is_early: bool| {
         script(2, move |number, mut socket| {
             read_request(&mut socket);
+            // What is early comes with the answer, so that the client cannot be earlier.
+            #[cfg(target_os = "linux")]
+            socket2::SockRef::from(&socket).set_tcp_cork(number == 0 && is_early).unwrap();
             socket.write_all(OK).unwrap();
             if number == 0 && !is_early {
                 read_request(&mut socket);
